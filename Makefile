@@ -1,0 +1,137 @@
+# Everything one does with this project, one word each; `make` alone lists them.
+# Works with GNU make 3.81 (macOS) and later. What takes more than a line or two is a script in scripts/.
+# `.env` is read by compose, check-env and what calls them (up, ngrok); never by the local targets such as run, test and bench.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+COMPOSE ?= docker compose
+
+.PHONY: help run sandbox-up build release fmt lint test test-router test-server bench openapi docs doc deny \
+	up down restart logs logs-router logs-server status smoke clean clean-data check-env ngrok \
+	test-router-docker test-server-docker image-sizes
+
+help: ## list these targets
+	@awk -f scripts/help.awk Makefile
+
+##@ Without an account
+
+run: ## build and start server, router and sandbox here; a phone page to click on; Ctrl-C ends it
+	@scripts/run
+
+sandbox-up: ## the same in Docker: server, router and sandbox, without an account and without .env
+	@scripts/sandbox-up
+
+##@ With a WhatsApp account (Docker and .env)
+
+check-env: ## say of each variable of .env whether it is set, missing or still the example's value
+	@scripts/check-env
+
+up: ## check .env, build, start router and server, return when both are healthy
+	@scripts/up
+
+ngrok: ## open a public address for the router and say what to enter at Meta
+	@scripts/ngrok
+
+down: ## stop and remove the containers; the data stays
+	@scripts/need docker
+	$(COMPOSE) --profile sandbox down --remove-orphans
+
+restart: ## stop the running containers and start them again (after a change in .env: make up)
+	@scripts/need docker
+	$(COMPOSE) --profile sandbox restart
+
+status: ## containers, health and queues
+	@scripts/status
+
+logs: ## follow all logs
+	@scripts/need docker
+	@scripts/foreground $(COMPOSE) --profile sandbox logs --follow --tail 100
+
+logs-router: ## follow the router's log
+	@scripts/need docker
+	@scripts/foreground $(COMPOSE) logs --follow --tail 100 router
+
+logs-server: ## follow the server's log
+	@scripts/need docker
+	@scripts/foreground $(COMPOSE) logs --follow --tail 100 server
+
+##@ Tests and checks
+
+test: ## every test that needs no Docker, no root and no network
+	@scripts/need cargo cc
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) test --workspace --locked
+
+test-router: ## the router's tests alone
+	@scripts/need cargo cc
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) test --package router --locked
+
+test-server: ## the server's tests alone
+	@scripts/need cargo cc
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) test --package server --locked
+
+test-router-docker: ## the router's tests, in a container
+	@scripts/need docker
+	@scripts/test-in-docker router
+
+test-server-docker: ## the server's tests, in a container
+	@scripts/need docker
+	@scripts/test-in-docker server
+
+lint: ## formatting, clippy without a warning, shellcheck where it is installed
+	@scripts/need cargo cc
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@scripts/lint-shell
+
+deny: ## licences, banned crates, sources and known vulnerabilities of the dependencies
+	@scripts/need cargo cargo-deny
+	$(CARGO) deny --locked check
+
+smoke: ## images, the sandbox profile, one message there and back (needs Docker)
+	@scripts/smoke
+
+image-sizes: ## build the three images; fail when one is over 20 MB
+	@scripts/image-sizes
+
+bench: ## release build, then messages per second and latency; writes bench-results/*.json
+	@scripts/bench
+
+##@ Build and generate
+
+build: ## all binaries, dev profile
+	@scripts/need cargo cc
+	$(CARGO) build --workspace --bins --locked
+
+release: ## all binaries, optimised, in target/release
+	@scripts/need cargo cc
+	$(CARGO) build --workspace --bins --locked --release
+
+fmt: ## format the Rust code
+	@scripts/need cargo
+	$(CARGO) fmt --all
+
+openapi: ## write openapi/router.json and openapi/server.json again
+	@scripts/need cargo cc
+	@scripts/generate openapi/router.json router openapi
+	@scripts/generate openapi/server.json server openapi
+
+docs: ## write docs/CONFIGURATION.md again
+	@scripts/need cargo cc
+	@scripts/generate docs/CONFIGURATION.md router settings
+
+doc: ## the code's own documentation, in target/doc
+	@scripts/need cargo cc
+	$(CARGO) doc --workspace --no-deps --locked
+
+##@ Clean up
+
+clean: ## remove the containers and the build folder; the data stays
+	@scripts/clean
+
+clean-data: ## clean, and delete what the containers stored: messages and queues are gone
+	@scripts/clean --data

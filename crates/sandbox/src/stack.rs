@@ -1,0 +1,189 @@
+//! The whole product on one machine: server and router as real processes, the simulator in this one. Made for
+//! `sandbox run`, for load, and for tests that kill things.
+
+mod binaries;
+mod builder;
+mod child;
+mod output;
+mod ports;
+mod ready;
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
+
+pub use builder::StackBuilder;
+use bytes::Bytes;
+use child::Service;
+pub use output::Output;
+
+use crate::simulator::{InjectError, Signing, Simulator, StartError, WebhookAnswer};
+
+/// Why the stack, or one of its processes, did not start or stop.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    #[error(
+        "the program {name} is neither at {} nor named by {variable}; build it with `cargo build --workspace`",
+        .expected.display()
+    )]
+    NoBinary { name: &'static str, variable: &'static str, expected: PathBuf },
+    #[error("{address} is taken by another program; choose another address for the {name} with {flag}")]
+    PortTaken { name: &'static str, address: SocketAddr, flag: &'static str },
+    #[error("no free port was found on {0}")]
+    NoFreePort(std::net::IpAddr),
+    #[error("the {name} ended with {status} before it was ready; its last words:\n{output}")]
+    Exited { name: &'static str, status: ExitStatus, output: String },
+    #[error("the {name} was not ready after {seconds} s; its last words:\n{output}")]
+    NotReady { name: &'static str, seconds: u64, output: String },
+    #[error("the {0} is not running, start it first")]
+    NotRunning(&'static str),
+    #[error("could not prepare the simulator: {0}")]
+    Simulator(#[from] StartError),
+    #[error("could not {what}: {source}")]
+    Io {
+        what: String,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Server, router and simulator, running. All of it ends when this is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    // The processes come first: they are dropped before the simulator that they talk to.
+    router: Service,
+    server: Option<Service>,
+    simulator: Simulator,
+    data: Data,
+}
+
+/// Where the router's database is.
+#[derive(Debug)]
+enum Data {
+    Temporary(tempfile::TempDir),
+    Kept(PathBuf),
+}
+
+impl Data {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Kept(folder) => folder,
+        }
+    }
+}
+
+impl Stack {
+    /// Everything on loopback, free ports, random secrets, a temporary folder.
+    pub fn builder() -> StackBuilder {
+        StackBuilder::default()
+    }
+
+    pub fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    /// Base address of the router, without a trailing slash.
+    pub fn router_url(&self) -> &str {
+        self.router.url()
+    }
+
+    /// Base address of the server, or of whatever stands in for it.
+    pub fn server_url(&self) -> Option<&str> {
+        self.server.as_ref().map(Service::url)
+    }
+
+    /// The folder of the router's database.
+    pub fn data_dir(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// `None` while the router is not running.
+    pub fn router_pid(&self) -> Option<u32> {
+        self.router.pid()
+    }
+
+    pub fn server_pid(&self) -> Option<u32> {
+        self.server.as_ref().and_then(Service::pid)
+    }
+
+    /// The last lines that the router wrote, over all of its lives.
+    pub fn router_output(&self) -> String {
+        self.router.output()
+    }
+
+    pub fn server_output(&self) -> String {
+        self.server.as_ref().map(Service::output).unwrap_or_default()
+    }
+
+    /// Signs a webhook body as Meta does and posts it to the router, once.
+    pub async fn webhook(&self, body: impl Into<Bytes>) -> Result<WebhookAnswer, InjectError> {
+        self.simulator.inject(body, Signing::Right).await
+    }
+
+    /// Ends the router in the middle of whatever it does (SIGKILL).
+    pub async fn kill_router(&mut self) -> Result<(), StackError> {
+        self.router.kill().await
+    }
+
+    /// Ends the router in good order (SIGTERM) and waits for it.
+    pub async fn stop_router(&mut self) -> Result<ExitStatus, StackError> {
+        self.router.stop().await
+    }
+
+    /// Starts the router again, at the same address and with the same data, and waits until it is ready.
+    pub async fn start_router(&mut self) -> Result<(), StackError> {
+        self.router.start().await
+    }
+
+    /// Sets a variable of the router's environment from its next start on.
+    pub fn set_router_env(&mut self, name: &str, value: &str) {
+        self.router.set_env(name, value);
+    }
+
+    pub async fn kill_server(&mut self) -> Result<(), StackError> {
+        self.server_mut()?.kill().await
+    }
+
+    pub async fn stop_server(&mut self) -> Result<ExitStatus, StackError> {
+        self.server_mut()?.stop().await
+    }
+
+    pub async fn start_server(&mut self) -> Result<(), StackError> {
+        self.server_mut()?.start().await
+    }
+
+    /// Waits until a process ends that should not; answers which one, and how.
+    pub async fn wait_for_exit(&mut self) -> (&'static str, io::Result<ExitStatus>) {
+        match &mut self.server {
+            None => (self.router.name(), self.router.wait().await),
+            Some(server) => {
+                tokio::select! {
+                    status = self.router.wait() => (self.router.name(), status),
+                    status = server.wait() => (server.name(), status),
+                }
+            }
+        }
+    }
+
+    /// Ends everything in good order, the router before the server that it may still need.
+    pub async fn shutdown(mut self) -> Result<(), StackError> {
+        if self.router.pid().is_some() {
+            self.router.stop().await?;
+        }
+        if let Some(server) = &mut self.server
+            && server.pid().is_some()
+        {
+            server.stop().await?;
+        }
+        self.simulator.shutdown();
+        Ok(())
+    }
+
+    fn server_mut(&mut self) -> Result<&mut Service, StackError> {
+        self.server.as_mut().ok_or(StackError::NotRunning("server"))
+    }
+}

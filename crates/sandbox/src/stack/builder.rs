@@ -1,0 +1,223 @@
+//! Says what the stack is made of, and starts it: simulator, server, router, in this order.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Data, Stack, StackError, binaries, child::Service, output::Output, ports};
+use crate::simulator::{Links, Simulator, SimulatorOptions};
+
+const FREE_LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// What the stack is made of. Every setting has a default that suits a test.
+#[derive(Debug)]
+pub struct StackBuilder {
+    simulator: SimulatorOptions,
+    router_listen: SocketAddr,
+    server_listen: SocketAddr,
+    data: Option<PathBuf>,
+    output: Output,
+    inherit_env: bool,
+    router_env: BTreeMap<String, String>,
+    server_env: BTreeMap<String, String>,
+    with_server: bool,
+    router_program: Option<(PathBuf, Vec<String>)>,
+}
+
+impl Default for StackBuilder {
+    fn default() -> Self {
+        let secret = || SecretString::from(format!("{:032x}", rand::random::<u128>()));
+        let simulator = SimulatorOptions {
+            app_secret: secret(),
+            verify_token: secret(),
+            access_token: secret(),
+            ..SimulatorOptions::default()
+        };
+        Self {
+            simulator,
+            router_listen: FREE_LOOPBACK,
+            server_listen: FREE_LOOPBACK,
+            data: None,
+            output: Output::default(),
+            inherit_env: false,
+            router_env: BTreeMap::new(),
+            server_env: BTreeMap::new(),
+            with_server: true,
+            router_program: None,
+        }
+    }
+}
+
+impl StackBuilder {
+    /// Changes the simulator's options; its secrets are random unless they are set here.
+    pub fn simulator(mut self, change: impl FnOnce(&mut SimulatorOptions)) -> Self {
+        change(&mut self.simulator);
+        self
+    }
+
+    /// Port 0 (the default) takes a free one.
+    pub fn router_listen(mut self, address: SocketAddr) -> Self {
+        self.router_listen = address;
+        self
+    }
+
+    pub fn server_listen(mut self, address: SocketAddr) -> Self {
+        self.server_listen = address;
+        self
+    }
+
+    /// Keeps the router's database in this folder instead of a temporary one.
+    pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data = Some(folder.into());
+        self
+    }
+
+    pub fn output(mut self, output: Output) -> Self {
+        self.output = output;
+        self
+    }
+
+    /// Gives the processes this process's whole environment, below what the stack itself sets.
+    pub fn inherit_env(mut self) -> Self {
+        self.inherit_env = true;
+        self
+    }
+
+    /// Sets a variable of the router; wins over what the stack sets.
+    pub fn router_env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.router_env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub fn server_env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.server_env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// No server process: the simulator's own backend answers, which can be made to fail.
+    pub fn without_server(mut self) -> Self {
+        self.with_server = false;
+        self
+    }
+
+    /// Another program in the router's place; it gets the same environment.
+    pub fn router_program(mut self, program: impl Into<PathBuf>, arguments: &[&str]) -> Self {
+        self.router_program = Some((program.into(), arguments.iter().map(|&part| part.to_owned()).collect()));
+        self
+    }
+
+    /// Starts everything and answers when all of it is ready and the handshake is made.
+    pub async fn start(mut self) -> Result<Stack, StackError> {
+        let (router_program, router_arguments) = match self.router_program.take() {
+            Some(program) => program,
+            None => (binaries::find("router", "ROUTER_BIN")?, vec!["serve".to_owned()]),
+        };
+        let server_program =
+            if self.with_server { Some(binaries::find("server", "SERVER_BIN")?) } else { None };
+        let data = folder(self.data.as_deref())?;
+        if self.simulator.listen.port() != 0 {
+            ports::choose("sandbox", self.simulator.listen, "--listen")?;
+        }
+        let router_address = ports::choose("router", self.router_listen, "--router-listen")?;
+        let router_url = format!("http://{router_address}");
+        let server_address = match &server_program {
+            Some(_) => Some(ports::choose("server", self.server_listen, "--server-listen")?),
+            None => None,
+        };
+        self.simulator.router_webhook_url = Some(format!("{router_url}/webhook"));
+        self.simulator.links = Links {
+            router: Some(router_url.clone()),
+            server: server_address.map(|address| format!("http://{address}")),
+        };
+        let simulator = Simulator::start(self.simulator.clone()).await?;
+        let mut server = match (server_program, server_address) {
+            (Some(program), Some(address)) => {
+                let env = with([("SERVER_LISTEN", address.to_string())], &self.server_env);
+                Some(self.service("server", program, vec!["serve".to_owned()], env, address))
+            }
+            _ => None,
+        };
+        if let Some(server) = &mut server {
+            server.start().await?;
+        }
+        let backend = server.as_ref().map_or_else(|| simulator.backend_url(), |server| server.url.clone());
+        let env =
+            with(self.router_settings(&simulator, router_address, &backend, data.path()), &self.router_env);
+        let mut router = self.service("router", router_program, router_arguments, env, router_address);
+        router.start().await?;
+        simulator.handshake().await;
+        Ok(Stack { router, server, simulator, data })
+    }
+
+    fn router_settings(
+        &self,
+        simulator: &Simulator,
+        listen: SocketAddr,
+        backend: &str,
+        data: &Path,
+    ) -> Vec<(&'static str, String)> {
+        let secret = |secret: &SecretString| secret.expose_secret().to_owned();
+        let number = self.simulator.numbers.first().map(|number| number.phone_number_id.clone());
+        vec![
+            ("ROUTER_LISTEN", listen.to_string()),
+            ("CONFIG_SOURCE", "env".to_owned()),
+            ("SERVER_BASE_URL", backend.to_owned()),
+            ("WHATSAPP_API_BASE_URL", simulator.url().to_owned()),
+            ("WHATSAPP_PHONE_NUMBER_ID", number.unwrap_or_default()),
+            ("WHATSAPP_ACCESS_TOKEN", secret(&self.simulator.access_token)),
+            ("WHATSAPP_WEBHOOK_VERIFY_TOKEN", secret(&self.simulator.verify_token)),
+            ("WHATSAPP_WEBHOOK_SECRET", secret(&self.simulator.app_secret)),
+            ("DATABASE_URL", format!("sqlite://{}", data.join("router.db").display())),
+        ]
+    }
+
+    fn service(
+        &self,
+        name: &'static str,
+        program: PathBuf,
+        arguments: Vec<String>,
+        env: BTreeMap<String, String>,
+        address: SocketAddr,
+    ) -> Service {
+        Service {
+            name,
+            program,
+            arguments,
+            env,
+            inherit_env: self.inherit_env,
+            url: format!("http://{address}"),
+            output: self.output.clone(),
+            lines: super::output::Lines::default(),
+            running: None,
+        }
+    }
+}
+
+fn with(
+    settings: impl IntoIterator<Item = (&'static str, String)>,
+    extra: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut env: BTreeMap<String, String> =
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    env.extend(extra.clone());
+    env
+}
+
+fn folder(kept: Option<&Path>) -> Result<Data, StackError> {
+    let what = || "make a folder for the router's database".to_owned();
+    match kept {
+        None => tempfile::Builder::new()
+            .prefix("whatsapp-sandbox-")
+            .tempdir()
+            .map(Data::Temporary)
+            .map_err(|source| StackError::Io { what: what(), source }),
+        Some(folder) => std::fs::create_dir_all(folder)
+            .and_then(|()| folder.canonicalize())
+            .map(Data::Kept)
+            .map_err(|source| StackError::Io { what: format!("{} ({})", what(), folder.display()), source }),
+    }
+}

@@ -1,0 +1,157 @@
+//! One process of the stack: started, waited for, ended gently or not, and never left behind.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+
+use super::{
+    StackError,
+    output::{Lines, Output, pump},
+    ready,
+};
+
+/// More than a service needs to drain (20 s) and to flush (5 s).
+const STOP: Duration = Duration::from_secs(30);
+/// What of this process's own environment a child gets when it does not inherit all of it.
+const KEPT: &[&str] = &["PATH", "HOME", "TMPDIR", "LANG", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"];
+
+/// How to start a process.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) name: &'static str,
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<String>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) inherit_env: bool,
+    /// Base address without a trailing slash.
+    pub(super) url: String,
+    pub(super) output: Output,
+    pub(super) lines: Lines,
+    pub(super) running: Option<Running>,
+}
+
+#[derive(Debug)]
+pub(super) struct Running {
+    child: Child,
+    watchdog: Option<Child>,
+}
+
+impl Service {
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.running.as_ref().and_then(|running| running.child.id())
+    }
+
+    pub(super) fn output(&self) -> String {
+        self.lines.all()
+    }
+
+    pub(super) fn set_env(&mut self, name: &str, value: &str) {
+        self.env.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub(super) async fn start(&mut self) -> Result<(), StackError> {
+        let mut child = self.spawn()?;
+        let watchdog = child.id().and_then(watch_over);
+        let ready = ready::wait(self.name, &self.url, &mut child, &self.lines).await;
+        // A process that is not ready is ended by dropping it.
+        ready?;
+        self.running = Some(Running { child, watchdog });
+        Ok(())
+    }
+
+    fn spawn(&self) -> Result<Child, StackError> {
+        let mut command = Command::new(&self.program);
+        if !self.inherit_env {
+            command.env_clear().envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        }
+        command.args(&self.arguments).envs(&self.env);
+        // A group of its own: Ctrl-C reaches this process alone, which then ends the others in order.
+        command.process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|source| StackError::Io {
+            what: format!("start {} ({})", self.name, self.program.display()),
+            source,
+        })?;
+        if let Some(stdout) = child.stdout.take() {
+            tokio::spawn(pump(stdout, self.name, self.output.clone(), self.lines.clone()));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(pump(stderr, self.name, self.output.clone(), self.lines.clone()));
+        }
+        Ok(child)
+    }
+
+    pub(super) async fn kill(&mut self) -> Result<(), StackError> {
+        let mut running = self.running.take().ok_or(StackError::NotRunning(self.name))?;
+        dismiss(running.watchdog.take()).await;
+        running.child.kill().await.map_err(|source| self.io("kill", source))
+    }
+
+    /// Ends it with SIGTERM, and with SIGKILL when that takes too long.
+    pub(super) async fn stop(&mut self) -> Result<ExitStatus, StackError> {
+        let mut running = self.running.take().ok_or(StackError::NotRunning(self.name))?;
+        dismiss(running.watchdog.take()).await;
+        let pid = running.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        if let Some(pid) = pid {
+            kill_process(pid, Signal::TERM).map_err(|error| self.io("stop", error.into()))?;
+        }
+        match tokio::time::timeout(STOP, running.child.wait()).await {
+            Ok(status) => status.map_err(|source| self.io("wait for", source)),
+            Err(_) => {
+                let _ = running.child.start_kill();
+                running.child.wait().await.map_err(|source| self.io("wait for", source))
+            }
+        }
+    }
+
+    /// Resolves when the process ends; never, while there is none.
+    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
+        match &mut self.running {
+            Some(running) => running.child.wait().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn io(&self, what: &str, source: io::Error) -> StackError {
+        StackError::Io { what: format!("{what} the {}", self.name), source }
+    }
+}
+
+/// A shell that waits for the end of this process, however it comes, and then kills the child. Its standard input is a
+/// pipe whose other end closes when this process is gone. Without a shell there is no such insurance.
+fn watch_over(pid: u32) -> Option<Child> {
+    Command::new("sh")
+        .args(["-c", r#"read -r _; kill -9 "$0""#, &pid.to_string()])
+        .process_group(0)
+        .kill_on_drop(true)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()
+}
+
+/// Before the child may be reaped and its number given to somebody else.
+async fn dismiss(watchdog: Option<Child>) {
+    if let Some(mut watchdog) = watchdog {
+        // The order matters: waiting closes the pipe, which must find nobody who listens.
+        let _ = watchdog.start_kill();
+        let _ = watchdog.wait().await;
+    }
+}

@@ -1,0 +1,21 @@
+//! The HTTP side of a service: the one edge around its endpoints, the one shape of its errors, its listeners
+//! and its documentation.
+
+pub mod body;
+pub mod docs;
+pub mod edge;
+pub mod listener;
+pub mod problem;
+pub mod request_id;
+pub mod routes;
+pub mod settings;
+
+pub use docs::Docs;
+pub use edge::Edge;
+pub use listener::{BindError, Listener, serve};
+pub use problem::Problem;
+pub use request_id::RequestId;
+pub use routes::Routes;
+#[doc(hidden)]
+pub use routes::Routes as AllowedMethods;
+pub use settings::HttpSettings;

@@ -1,0 +1,147 @@
+//! The one layer around everything that is served: it names the request, measures it, logs it, catches what goes
+//! wrong and gives every error the same shape.
+
+mod errors;
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures_util::FutureExt;
+use poem::{
+    Endpoint, Error, IntoResponse, Middleware, PathPattern, Request, Response, Result,
+    error::NotFoundError,
+    http::{
+        HeaderName, HeaderValue, Method, StatusCode,
+        header::{ALLOW, X_CONTENT_TYPE_OPTIONS},
+    },
+};
+
+use self::errors::{error_response, finish_error_response};
+use super::{Problem, RequestId, Routes, request_id::REQUEST_ID_HEADER};
+use crate::metrics::{HttpServerMetrics, Metrics, UNMATCHED};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// The middleware; put it around the outermost endpoint with `.with(Edge::new(&metrics))`.
+/// Handlers find the [`RequestId`] with `request.data::<RequestId>()`.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    metrics: HttpServerMetrics,
+    routes: Arc<Routes>,
+}
+
+impl Edge {
+    /// Without knowledge of routes: a 405 carries no `Allow`, and parameters are called `:param0`.
+    pub fn new(metrics: &Metrics) -> Self {
+        Self { metrics: metrics.http_server().clone(), routes: Arc::default() }
+    }
+
+    /// Lets a 405 say which methods there are, and shows routes as the document writes them.
+    #[must_use]
+    pub fn with_routes(mut self, routes: Routes) -> Self {
+        self.routes = Arc::new(routes);
+        self
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_allowed(self, routes: Routes) -> Self {
+        self.with_routes(routes)
+    }
+}
+
+impl<E: Endpoint> Middleware<E> for Edge {
+    type Output = EdgeEndpoint<E>;
+
+    fn transform(&self, inner: E) -> Self::Output {
+        EdgeEndpoint { inner, edge: self.clone() }
+    }
+}
+
+/// What [`Edge`] makes of an endpoint. It never returns an error.
+#[derive(Debug)]
+pub struct EdgeEndpoint<E> {
+    inner: E,
+    edge: Edge,
+}
+
+impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> Result<Response> {
+        let started = Instant::now();
+        let active = self.edge.metrics.start();
+        let id = RequestId::accept_or_generate(request.headers().get(&X_REQUEST_ID));
+        let method = request.method().clone();
+        request.set_data(id.clone());
+
+        // A handler that panicked leaves nothing behind that this endpoint uses again.
+        let result = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
+        let (mut response, route) = match result {
+            Ok(Ok(output)) => {
+                let mut response = output.into_response();
+                let route = response.extensions_mut().remove::<PathPattern>();
+                (response, route)
+            }
+            Ok(Err(error)) => self.edge.answer_error(error, &id),
+            Err(_panic) => (error_response(Problem::internal(), &id), None),
+        };
+        if response.status().is_client_error() || response.status().is_server_error() {
+            response = finish_error_response(response, &id).await;
+        }
+        response.headers_mut().insert(X_REQUEST_ID, id.header().clone());
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+
+        self.edge.record(&method, route.as_ref(), &response, started, &id);
+        drop(active);
+        Ok(response)
+    }
+}
+
+impl Edge {
+    fn answer_error(&self, error: Error, id: &RequestId) -> (Response, Option<PathPattern>) {
+        // A nested route leaves its own prefix on the error of a path that it does not know.
+        let route = error.data::<PathPattern>().filter(|_| !error.is::<NotFoundError>()).cloned();
+        if error.status().is_server_error() && !error.is::<Problem>() {
+            tracing::error!(request_id = id.as_str(), %error, "request failed");
+        }
+        if error.is_from_response() {
+            return (error.into_response(), route);
+        }
+        let mut response = error_response(super::problem::from_error(&error), id);
+        let known = route.as_ref().and_then(|route| self.routes.find(&route.0));
+        if let (StatusCode::METHOD_NOT_ALLOWED, Some(known)) = (response.status(), known) {
+            response.headers_mut().insert(ALLOW, known.allow.clone());
+        }
+        (response, route)
+    }
+
+    fn record(
+        &self,
+        method: &Method,
+        route: Option<&PathPattern>,
+        response: &Response,
+        started: Instant,
+        id: &RequestId,
+    ) {
+        let route = self.label(route);
+        let status = response.status().as_u16();
+        let duration = started.elapsed();
+        self.metrics.observe(method, route, status, duration);
+        let (request_id, duration_ms) = (id.as_str(), duration.as_micros() as f64 / 1e3);
+        match status {
+            // Refusing is no failure of this process; what refuses says why.
+            503 => tracing::warn!(request_id, %method, route, status, duration_ms, "request"),
+            500.. => tracing::error!(request_id, %method, route, status, duration_ms, "request"),
+            _ => tracing::debug!(request_id, %method, route, status, duration_ms, "request"),
+        }
+    }
+
+    /// The template of a route as metrics and logs show it.
+    fn label<'r>(&'r self, route: Option<&'r PathPattern>) -> &'r str {
+        match route.map(|route| &*route.0) {
+            None | Some("") => UNMATCHED,
+            Some(pattern) => self.routes.find(pattern).map_or(pattern, |route| &route.template),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The one shape of every error (RFC 9457). Programs look at `code`, people at `detail`.
+
+mod document;
+mod from_error;
+
+use std::fmt;
+
+use poem::{IntoResponse, Response, error::ResponseError, http::StatusCode};
+
+pub(in crate::http) use from_error::{code_of, from_error};
+
+/// The content type of every error.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Where `type` points; the last segment is the code.
+const TYPE_BASE: &str = "https://whatsapp-router.dev/problems/";
+
+/// An error (RFC 9457). `code` is stable, `detail` is for people and may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    request_id: Option<String>,
+}
+
+impl Problem {
+    /// `code` is a promise: once released it keeps its meaning. `detail` says what is wrong with this request and
+    /// what to do about it.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), request_id: None }
+    }
+
+    /// 400 `invalid_request`.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
+    }
+
+    /// 401 `unauthorized`.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+
+    /// 403 `forbidden`.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// 404 `not_found`.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// 405 `method_not_allowed`.
+    pub fn method_not_allowed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
+    /// 409 `conflict`.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", detail)
+    }
+
+    /// 413 `payload_too_large`.
+    pub fn payload_too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+    }
+
+    /// 503 `unavailable`.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+    }
+
+    /// 500 `internal_error`, which never says more than that.
+    pub fn internal() -> Self {
+        let detail = "something went wrong on our side; the log has more under this request id";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
+    }
+
+    /// The same problem under a code of its own.
+    #[must_use]
+    pub fn with_code(mut self, code: &'static str) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// The edge does this for every problem that leaves the process.
+    #[must_use]
+    pub fn with_request_id(mut self, id: &str) -> Self {
+        self.request_id = Some(id.to_owned());
+        self
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The stable name.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The words for people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Error")
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.status.as_u16(), self.code, self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// Makes `?` work in handlers: `Problem` becomes a `poem::Error` that the edge recognises.
+impl ResponseError for Problem {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn as_response(&self) -> Response {
+        let body = serde_json::to_vec(&document::Written::of(self)).unwrap_or_default();
+        Response::builder().status(self.status).content_type(PROBLEM_JSON).body(body)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.as_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::ToJSON;
+
+    use super::*;
+
+    #[test]
+    fn the_type_ends_in_the_code_and_an_unknown_request_id_is_left_out() {
+        let problem = Problem::bad_request("text is missing").with_code("text_missing");
+        assert_eq!(
+            serde_json::to_value(document::Written::of(&problem)).unwrap(),
+            serde_json::json!({
+                "type": "https://whatsapp-router.dev/problems/text_missing",
+                "title": "Bad Request",
+                "status": 400,
+                "detail": "text is missing",
+                "code": "text_missing",
+            })
+        );
+    }
+
+    #[test]
+    fn it_looks_the_same_alone_and_in_a_documented_answer() {
+        for problem in [Problem::internal(), Problem::forbidden("no").with_request_id("abc")] {
+            let written = serde_json::to_value(document::Written::of(&problem)).unwrap();
+            assert_eq!(problem.to_json(), Some(written));
+        }
+    }
+}

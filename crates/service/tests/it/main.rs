@@ -1,0 +1,9 @@
+//! The parts of the crate together, as a service uses them.
+
+#![expect(clippy::unwrap_used, reason = "clippy takes the helpers of tests for something else")]
+
+mod documentation;
+mod draining;
+mod edge;
+mod ops;
+mod settings;

@@ -1,0 +1,80 @@
+//! The HTTP side of the router: its calls, and the document that describes them.
+
+mod signed_body;
+mod webhook;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use poem_openapi::{OpenApiService, Tags};
+use service::{health::Health, http::docs, metrics::Metrics, ops::OpsApi};
+
+pub use self::webhook::WebhookApi;
+use crate::{
+    VERSION,
+    intake::Intake,
+    metrics::RouterMetrics,
+    store::{Accepted, Delivery, StoreError},
+};
+
+/// Sections of the documentation.
+#[derive(Debug, Tags)]
+enum RouterTag {
+    /// What Meta calls.
+    #[oai(rename = "webhook")]
+    Webhook,
+}
+
+/// All calls of the router, those for operators included.
+pub fn service(webhook: WebhookApi, ops: OpsApi) -> OpenApiService<(WebhookApi, OpsApi), ()> {
+    described(OpenApiService::new((webhook, ops), "WhatsApp router", VERSION))
+}
+
+/// The calls on the main port when those for operators have a port of their own.
+pub fn public_service(webhook: WebhookApi) -> OpenApiService<WebhookApi, ()> {
+    described(OpenApiService::new(webhook, "WhatsApp router", VERSION))
+}
+
+fn described<T>(service: OpenApiService<T, ()>) -> OpenApiService<T, ()> {
+    service
+        .description(
+            "Speaks WhatsApp for a business: takes Meta's signed webhooks, asks a backend what to answer, and sends \
+             the answer, in order within each chat and without losing or repeating anything.\n\n\
+             Every error is `application/problem+json` (RFC 9457) with a stable `code`; every answer carries \
+             `X-Request-Id`.",
+        )
+        .license("Apache-2.0")
+        .server("/")
+}
+
+/// The OpenAPI document, as the `openapi` subcommand prints it and as it is committed.
+pub fn document() -> String {
+    let metrics = Metrics::new("whatsapp_router", VERSION);
+    let webhook =
+        WebhookApi { intake: Arc::new(Closed), table: Arc::default(), metrics: RouterMetrics::new(&metrics) };
+    docs::document_of(&service(webhook, OpsApi::new("router", VERSION, Health::new(), metrics)))
+}
+
+/// Stands where the document is made and nothing is served.
+#[derive(Debug)]
+struct Closed;
+
+#[async_trait]
+impl Intake for Closed {
+    async fn accept(&self, _delivery: Delivery) -> Result<Accepted, StoreError> {
+        Err(StoreError::Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_committed_document_is_the_one_that_is_served() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/router.json");
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == super::document(),
+            "openapi/router.json is out of date: run `make openapi` and commit it"
+        );
+    }
+}

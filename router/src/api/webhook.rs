@@ -1,0 +1,233 @@
+//! `GET` and `POST /webhook`: what Meta calls. 200 means stored, and nothing else does.
+
+use std::sync::Arc;
+
+use poem::http::{HeaderMap, StatusCode};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Header, Query},
+    payload::{Json, PlainText},
+    types::Example,
+};
+use secrecy::ExposeSecret;
+use service::http::{Problem, body::read_limited};
+use whatsapp::{
+    signature::{self, SignatureError},
+    webhook,
+};
+
+use super::signed_body::SignedBody;
+use crate::{
+    intake::{Intake, Plan, plan},
+    metrics::RouterMetrics,
+    routing::Table,
+    store::{self, Accepted, NewInbound, StoreError},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub struct WebhookApi {
+    pub intake: Arc<dyn Intake>,
+    pub table: Arc<Table>,
+    pub metrics: RouterMetrics,
+}
+
+/// What became of a webhook.
+#[derive(Debug, Object)]
+#[oai(example)]
+struct Receipt {
+    /// `ok`: everything in it is stored. `ignored`: there was nothing in it for this router.
+    status: String,
+}
+
+impl Example for Receipt {
+    fn example() -> Self {
+        Self { status: "ok".to_owned() }
+    }
+}
+
+#[derive(ApiResponse)]
+enum ReceiveResponse {
+    /// Everything in it is on disk, or was before. Meta will not send it again.
+    #[oai(status = 200)]
+    Done(Json<Receipt>),
+    /// The body is not JSON (`invalid_json`) or broke off (`invalid_request`).
+    #[oai(status = 400, content_type = "application/problem+json")]
+    NotJson(Json<Problem>),
+    /// The signature is missing, malformed or wrong (`signature_missing`, `signature_malformed`,
+    /// `signature_mismatch`). Nothing is stored.
+    #[oai(status = 403, content_type = "application/problem+json")]
+    Forbidden(Json<Problem>),
+    /// The body is longer than 3 MiB, which is Meta's own limit.
+    #[oai(status = 413, content_type = "application/problem+json")]
+    TooLarge(Json<Problem>),
+    /// The store can't take it now: nothing is stored, Meta sends it again.
+    #[oai(status = 503, content_type = "application/problem+json")]
+    Unavailable(Json<Problem>),
+}
+
+#[derive(ApiResponse)]
+enum VerifyResponse {
+    /// Exactly `hub.challenge`.
+    #[oai(status = 200)]
+    Challenge(PlainText<String>),
+    /// A parameter is missing.
+    #[oai(status = 400, content_type = "application/problem+json")]
+    Missing(Json<Problem>),
+    /// The token is not the one configured, or the mode is not `subscribe` (`verification_refused`).
+    #[oai(status = 403, content_type = "application/problem+json")]
+    Refused(Json<Problem>),
+}
+
+/// Called by Meta
+#[OpenApi(tag = "super::RouterTag::Webhook")]
+impl WebhookApi {
+    /// Confirm the webhook's address
+    ///
+    /// Meta calls this when the callback URL or the verify token is entered in the app's dashboard.
+    #[oai(path = "/webhook", method = "get", operation_id = "verifyWebhook")]
+    async fn verify(
+        &self,
+        /// Always `subscribe`.
+        #[oai(name = "hub.mode")]
+        mode: Query<Option<String>>,
+        /// The verify token that was entered in the dashboard.
+        #[oai(name = "hub.verify_token")]
+        token: Query<Option<String>>,
+        /// To be sent back as it is.
+        #[oai(name = "hub.challenge")]
+        challenge: Query<Option<String>>,
+    ) -> VerifyResponse {
+        let (Some(mode), Some(token), Some(challenge)) = (&mode.0, &token.0, challenge.0) else {
+            let detail = "hub.mode, hub.verify_token and hub.challenge are all needed: this address is for Meta's check";
+            return VerifyResponse::Missing(Json(Problem::bad_request(detail)));
+        };
+        // Every channel is compared, so that the time does not tell which one it was.
+        let known = self.table.channels().fold(false, |known, channel| {
+            known
+                | signature::constant_time_eq(
+                    channel.verify_token.expose_secret().as_bytes(),
+                    token.as_bytes(),
+                )
+        });
+        if mode != "subscribe" || !known {
+            tracing::warn!(mode_ok = mode == "subscribe", token_ok = known, "webhook verification refused");
+            let detail = "hub.mode has to be subscribe and hub.verify_token the one that the router was given \
+                          (WHATSAPP_WEBHOOK_VERIFY_TOKEN)";
+            let problem = Problem::forbidden(detail).with_code("verification_refused");
+            return VerifyResponse::Refused(Json(problem));
+        }
+        tracing::info!("webhook address verified");
+        VerifyResponse::Challenge(PlainText(challenge))
+    }
+
+    /// Receive messages, statuses and changes
+    ///
+    /// Meta calls this with batches of up to 1,000 updates. The answer is 200 only when everything in the batch
+    /// is on disk; what was delivered before is recognised and neither stored nor answered twice.
+    #[oai(path = "/webhook", method = "post", operation_id = "receiveWebhook")]
+    async fn receive(
+        &self,
+        /// `sha256=` and 64 hexadecimal digits: the HMAC-SHA256 of the body's bytes under the app secret.
+        #[oai(name = "X-Hub-Signature-256")]
+        signature: Header<Option<String>>,
+        headers: &HeaderMap,
+        body: SignedBody,
+    ) -> ReceiveResponse {
+        let body = match read_limited(headers, body.0, webhook::MAX_BYTES).await {
+            Ok(body) => body,
+            Err(problem) if problem.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                return ReceiveResponse::TooLarge(Json(problem));
+            }
+            Err(problem) => return ReceiveResponse::NotJson(Json(problem)),
+        };
+        if let Err(problem) = self.check_signature(&body, signature.0.as_deref()) {
+            return ReceiveResponse::Forbidden(Json(problem));
+        }
+        let plan = match webhook::parse(&body) {
+            Ok(webhook) => plan(webhook, body.clone(), &self.table, store::now()),
+            Err(error) => {
+                let problem = Problem::bad_request(error.to_string()).with_code("invalid_json");
+                return ReceiveResponse::NotJson(Json(problem));
+            }
+        };
+        self.store(plan).await
+    }
+}
+
+impl WebhookApi {
+    fn check_signature(&self, body: &[u8], header: Option<&str>) -> Result<(), Problem> {
+        let secrets = self.table.app_secrets();
+        if secrets.is_empty() {
+            return Ok(());
+        }
+        signature::verify(secrets, body, header).map(|_which| ()).map_err(|error| {
+            self.metrics.signature_failures.with_label_values(&[error.as_str()]).inc();
+            tracing::warn!(
+                reason = error.as_str(),
+                "webhook refused: its signature does not match any app secret"
+            );
+            Problem::forbidden(error.to_string()).with_code(match error {
+                SignatureError::Missing => "signature_missing",
+                SignatureError::Malformed => "signature_malformed",
+                SignatureError::Mismatch => "signature_mismatch",
+            })
+        })
+    }
+
+    async fn store(&self, plan: Plan) -> ReceiveResponse {
+        let Plan { delivery, foreign, unanswerable } = plan;
+        if foreign > 0 {
+            self.metrics.foreign.inc_by(foreign as u64);
+            tracing::warn!(
+                items = foreign,
+                "webhook has items for a phone number that is no channel of this router"
+            );
+        }
+        if unanswerable > 0 {
+            tracing::warn!(
+                items = unanswerable,
+                "webhook has messages that name no sender or can't be read: kept, not answered"
+            );
+        }
+        if delivery.is_empty() {
+            return receipt("ignored");
+        }
+        let messages = delivery.messages.clone();
+        let statuses: Vec<_> = delivery.statuses.iter().map(|status| status.state).collect();
+        let events = delivery.events.len();
+        match self.intake.accept(delivery).await {
+            Ok(accepted) => {
+                self.report(&messages, &accepted);
+                for state in statuses {
+                    self.metrics.statuses.with_label_values(&[state.as_str()]).inc();
+                }
+                self.metrics.events.inc_by(events as u64);
+                receipt("ok")
+            }
+            Err(error) => {
+                tracing::error!(%error, messages = messages.len(), "webhook not stored, Meta will send it again");
+                let detail = match error {
+                    StoreError::Busy => "more webhooks are waiting than can be stored; send it again",
+                    _ => "the store can't take it now; send it again",
+                };
+                ReceiveResponse::Unavailable(Json(Problem::unavailable(detail)))
+            }
+        }
+    }
+
+    fn report(&self, messages: &[NewInbound], accepted: &Accepted) {
+        self.metrics.duplicates.inc_by(accepted.duplicates as u64);
+        for (message, _) in messages.iter().zip(&accepted.new_messages).filter(|(_, new)| **new) {
+            self.metrics.received.with_label_values(&[&message.channel, message.message_type]).inc();
+            tracing::info!(
+                correlation_id = %message.id, channel = &*message.channel, r#type = message.message_type,
+                "message received"
+            );
+        }
+    }
+}
+
+fn receipt(status: &str) -> ReceiveResponse {
+    ReceiveResponse::Done(Json(Receipt { status: status.to_owned() }))
+}

@@ -1,0 +1,169 @@
+//! Puts the router together from its settings and runs it from the first request to the last.
+
+use std::{sync::Arc, time::Duration};
+
+use poem::{EndpointExt, Route};
+use service::{
+    health::Health,
+    http::{BindError, Docs, Edge, Routes},
+    logging,
+    metrics::Metrics,
+    ops::{self, OpsApi, Running},
+    shutdown::Shutdown,
+};
+use whatsapp::client::{Client, Number};
+
+use crate::{
+    VERSION,
+    api::{self, WebhookApi},
+    backend::BackendClient,
+    engine::{Engine, EngineIntake, EngineParts, EngineSettings, RetryPolicy},
+    metrics::RouterMetrics,
+    routing::{
+        Ambiguity, Backend, Channel, DeliveryPolicy, Route as MessageRoute, Table, TableError, Wanted,
+    },
+    settings::Settings,
+    store::{
+        Store,
+        sqlite::{OpenError, SqliteStore},
+    },
+};
+
+/// How long work in flight may take once no request comes in any more; what is not done then is done after the
+/// next start.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the router did not start, in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("DATABASE_URL: {0}")]
+    Store(#[from] OpenError),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error("an HTTP client can't be made: {0}")]
+    Client(#[from] reqwest::Error),
+    #[error("signals can't be listened to: {0}")]
+    Signals(std::io::Error),
+    #[error("serving failed: {0}")]
+    Serve(std::io::Error),
+}
+
+/// Runs until a signal ends it.
+pub async fn run(settings: Settings) -> Result<(), StartError> {
+    let metrics = Metrics::new("whatsapp_router", VERSION);
+    logging::install_panic_hook(metrics.panics().clone());
+    let health = Health::new();
+    // The port first: it is what a second instance by mistake collides with.
+    let listeners = Running::bind(&settings.http)?;
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(&settings.database, settings.delivery.uncertain_wait)?);
+    let store_check = health.register("store");
+    store_check.ok();
+
+    let shutdown = Shutdown::on_signals().map_err(StartError::Signals)?;
+    let router_metrics = RouterMetrics::new(&metrics);
+    router_metrics.watch_depth(&metrics, store.clone());
+    let table = Arc::new(table(&settings)?);
+    let engine = Engine::start(EngineParts {
+        store,
+        table: table.clone(),
+        backend: BackendClient::new(metrics.http_client().clone())?,
+        graph: Client::new(settings.whatsapp.api_base_url.clone(), settings.whatsapp.api_timeout)?,
+        metrics: router_metrics.clone(),
+        store_check,
+        shutdown: shutdown.clone(),
+        settings: engine_settings(&settings),
+    });
+
+    let webhook =
+        WebhookApi { intake: Arc::new(EngineIntake(engine.clone())), table, metrics: router_metrics };
+    let ops = OpsApi::new("router", VERSION, health.clone(), metrics.clone());
+    tracing::info!(
+        address = %listeners.main_address(),
+        admin_address = listeners.admin_address().map(tracing::field::display),
+        "listening"
+    );
+    health.ready();
+    serve(listeners, webhook, ops, &metrics, &health, &shutdown, &settings).await?;
+
+    if tokio::time::timeout(FINISH_TIMEOUT, engine.idle()).await.is_err() {
+        tracing::warn!("some work was still in flight; it goes on after the next start");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn serve(
+    listeners: Running,
+    webhook: WebhookApi,
+    ops: OpsApi,
+    metrics: &Metrics,
+    health: &Health,
+    shutdown: &Shutdown,
+    settings: &Settings,
+) -> Result<(), StartError> {
+    let http = &settings.http;
+    let result = if http.admin_listen.is_none() {
+        let service = api::service(webhook, ops);
+        let docs = Docs::of(&service, http.docs);
+        let edge = Edge::new(metrics).with_routes(Routes::from_openapi(docs.document()));
+        let main = docs.before(Route::new().nest("/", service)).with(edge);
+        ops::run(listeners, main, Route::new(), health, shutdown, http).await
+    } else {
+        let admin = poem_openapi::OpenApiService::new(ops, "WhatsApp router operations", VERSION);
+        let admin = Route::new().nest("/", admin).with(Edge::new(metrics));
+        let service = api::public_service(webhook);
+        let docs = Docs::of(&service, http.docs);
+        let edge = Edge::new(metrics).with_routes(Routes::from_openapi(docs.document()));
+        let main = docs.before(Route::new().nest("/", service)).with(edge);
+        ops::run(listeners, main, admin, health, shutdown, http).await
+    };
+    result.map_err(StartError::Serve)
+}
+
+/// One channel and one route, both called `default`.
+fn table(settings: &Settings) -> Result<Table, TableError> {
+    let whatsapp = &settings.whatsapp;
+    let delivery = &settings.delivery;
+    let name: Arc<str> = Arc::from("default");
+    let channel = Channel {
+        name: name.clone(),
+        number: Number::new(&whatsapp.phone_number_id, &whatsapp.api_version, &whatsapp.access_token),
+        app_secrets: whatsapp.app_secrets.clone(),
+        verify_token: whatsapp.verify_token.clone(),
+    };
+    let route = MessageRoute {
+        name: name.clone(),
+        channels: vec![name],
+        backend: Backend { name: Arc::from("default"), process_url: delivery.backend.clone() },
+        wanted: Wanted::WhateverHasText,
+        delivery: DeliveryPolicy {
+            timeout: delivery.backend_timeout,
+            retry: RetryPolicy {
+                attempts: Some(8),
+                backoff: Duration::from_secs(1),
+                max_backoff: Duration::from_secs(30),
+                max_age: Duration::from_secs(86_400),
+            },
+            ambiguous: Ambiguity::Repeat,
+            reply_max_age: delivery.reply_max_age,
+        },
+    };
+    Table::new(vec![channel], vec![route])
+}
+
+fn engine_settings(settings: &Settings) -> EngineSettings {
+    EngineSettings {
+        dispatch_concurrency: settings.delivery.dispatch_concurrency,
+        delivery_concurrency: settings.delivery.delivery_concurrency,
+        uncertain_wait: settings.delivery.uncertain_wait,
+        send_retry: RetryPolicy {
+            attempts: None,
+            backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(60),
+            max_age: Duration::from_secs(86_400),
+        },
+    }
+}

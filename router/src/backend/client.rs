@@ -1,0 +1,192 @@
+//! Calls a backend over HTTP and sorts what can go wrong by what it means for the next attempt.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{
+    StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+};
+use service::metrics::HttpClientMetrics;
+
+use super::answer::{Answer, Unreadable, read_answer};
+use crate::{
+    routing::Backend,
+    store::{Attempt, MessageId},
+};
+
+/// An answer larger than this is a mistake: WhatsApp takes 4,096 characters a message.
+const LARGEST_ANSWER: usize = 1024 * 1024;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    #[error("the backend can't be reached: {0}")]
+    Unreachable(String),
+    #[error("the backend did not answer within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    #[error("the connection to the backend broke: {0}")]
+    Broken(String),
+    #[error("the backend answered {status}")]
+    Status { status: u16, retry_after: Option<Duration> },
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+impl BackendError {
+    /// A bounded label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "backend_unreachable",
+            Self::Timeout(_) => "backend_timeout",
+            Self::Broken(_) => "backend_connection_broken",
+            Self::Status { status: 400..=499, .. } => "backend_refused",
+            Self::Status { .. } => "backend_error",
+            Self::Unreadable(_) => "backend_answer_unreadable",
+        }
+    }
+
+    /// The backend has understood and refused: asking again would get the same answer.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Status { status: 400..=499, .. })
+            && !matches!(self, Self::Status { status: 408 | 425 | 429, .. })
+    }
+
+    /// An outage of the backend is not held against the message.
+    pub fn attempt(&self) -> Attempt {
+        match self {
+            Self::Unreachable(_) | Self::Status { status: 429 | 502 | 503 | 504, .. } => Attempt::Free,
+            Self::Timeout(_) | Self::Broken(_) | Self::Status { .. } | Self::Unreadable(_) => {
+                Attempt::Counted
+            }
+        }
+    }
+
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+/// Keeps connections to backends open between calls.
+#[derive(Debug, Clone)]
+pub struct BackendClient {
+    http: reqwest::Client,
+    metrics: HttpClientMetrics,
+}
+
+impl BackendClient {
+    pub fn new(metrics: HttpClientMetrics) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(usize::MAX)
+            .user_agent(concat!("whatsapp-router/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { http, metrics })
+    }
+
+    /// `id` is the same over all attempts, so that the backend can recognise a repeated call.
+    pub async fn process(
+        &self,
+        backend: &Backend,
+        timeout: Duration,
+        id: MessageId,
+        body: Vec<u8>,
+    ) -> Result<Answer, BackendError> {
+        let started = Instant::now();
+        let result = tokio::time::timeout(timeout, self.exchange(backend, id, body)).await;
+        let result = result.unwrap_or(Err(BackendError::Timeout(timeout)));
+        let status = match &result {
+            Ok((status, _)) => Some(status.as_u16()),
+            Err(BackendError::Status { status, .. }) => Some(*status),
+            Err(_) => None,
+        };
+        self.metrics.observe(&poem::http::Method::POST, &backend.name, status, started.elapsed());
+        let (_, body) = result?;
+        Ok(read_answer(&body)?)
+    }
+
+    async fn exchange(
+        &self,
+        backend: &Backend,
+        id: MessageId,
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, Vec<u8>), BackendError> {
+        let id = id.to_string();
+        let mut response = self
+            .http
+            .post(backend.process_url.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header("idempotency-key", &id)
+            .header("x-correlation-id", &id)
+            .body(body)
+            .send()
+            .await
+            .map_err(broken)?;
+        let status = response.status();
+        if !status.is_success() {
+            let retry_after = retry_after(response.headers());
+            return Err(BackendError::Status { status: status.as_u16(), retry_after });
+        }
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            if answer.len() + chunk.len() > LARGEST_ANSWER {
+                return Err(Unreadable(format!("it is larger than {LARGEST_ANSWER} bytes")).into());
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        Ok((status, answer))
+    }
+}
+
+fn broken(error: reqwest::Error) -> BackendError {
+    let text = root_cause(&error);
+    if error.is_connect() { BackendError::Unreachable(text) } else { BackendError::Broken(text) }
+}
+
+/// The innermost message, which says what happened; the outer ones repeat the URL.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// Seconds only: the date form is not worth a dependency, and nobody's backend sends it.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16) -> BackendError {
+        BackendError::Status { status, retry_after: None }
+    }
+
+    #[test]
+    fn what_each_failure_means_for_the_next_attempt() {
+        for (error, is_final, attempt) in [
+            (status(400), true, Attempt::Counted),
+            (status(404), true, Attempt::Counted),
+            (status(408), false, Attempt::Counted),
+            (status(425), false, Attempt::Counted),
+            (status(429), false, Attempt::Free),
+            (status(302), false, Attempt::Counted),
+            (status(500), false, Attempt::Counted),
+            (status(503), false, Attempt::Free),
+            (BackendError::Unreachable(String::new()), false, Attempt::Free),
+            (BackendError::Timeout(Duration::ZERO), false, Attempt::Counted),
+            (BackendError::Unreadable(Unreadable(String::new())), false, Attempt::Counted),
+        ] {
+            assert_eq!((error.is_final(), error.attempt()), (is_final, attempt), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use service::{cli, logging, settings::Env};
+
+use crate::{VERSION, api, app, settings::Settings};
+
+/// Speaks WhatsApp for a business: verified webhooks in, replies out, nothing lost in between.
+#[derive(Debug, Parser)]
+#[command(name = "router", version, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT (the default)
+    Serve,
+    /// Check the settings and say all that is wrong with them; exit code 78 if anything is
+    CheckConfig,
+    /// Print the OpenAPI document
+    Openapi,
+    /// Print the reference of all settings as Markdown
+    Settings,
+    /// Ask the router on this machine whether it is ready; exit code 0 or 1
+    Healthcheck,
+}
+
+const AFTER_HELP: &str = "\
+Settings are environment variables. Needed are:
+  WHATSAPP_PHONE_NUMBER_ID       the number that sends and receives
+  WHATSAPP_ACCESS_TOKEN          Graph API token
+  WHATSAPP_WEBHOOK_VERIFY_TOKEN  token of the webhook's handshake
+  WHATSAPP_WEBHOOK_SECRET        app secret that signs webhooks
+and often:
+  SERVER_BASE_URL                where POST /process is    [http://localhost:8001]
+  ROUTER_LISTEN                  address to listen on      [0.0.0.0:8000]
+  DATABASE_URL                   where work is kept        [sqlite://data/router.db]
+All of them: router settings";
+
+/// Runs what the arguments say.
+pub fn main() -> ExitCode {
+    let command = Cli::parse().command.unwrap_or(Command::Serve);
+    match command {
+        Command::Serve => serve(),
+        Command::CheckConfig => check_config(),
+        Command::Openapi => cli::print_document(&api::document()),
+        Command::Settings => cli::print_document(&settings_reference()),
+        Command::Healthcheck => healthcheck(),
+    }
+}
+
+fn serve() -> ExitCode {
+    let settings = match Settings::read(&mut Env::from_process()) {
+        Ok(settings) => settings,
+        Err(problems) => return cli::refuse(&problems),
+    };
+    if let Err(error) = logging::init(&settings.log, "router", VERSION) {
+        return cli::fail(&error);
+    }
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return cli::fail(&"another TLS provider was installed before ours");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cli::fail(&error),
+    };
+    match runtime.block_on(app::run(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => cli::fail(&error),
+    }
+}
+
+fn check_config() -> ExitCode {
+    match Settings::read(&mut Env::from_process()) {
+        Ok(_) => cli::print_document("the settings are complete\n"),
+        Err(problems) => cli::refuse(&problems),
+    }
+}
+
+fn healthcheck() -> ExitCode {
+    let mut env = Env::from_process();
+    let http = service::http::HttpSettings::read(&mut env, "ROUTER_LISTEN", "0.0.0.0:8000");
+    match env.finish_with(http) {
+        Ok(http) => cli::run_healthcheck(http.ops_address()),
+        Err(problems) => cli::refuse(&problems),
+    }
+}
+
+/// The table in docs/CONFIGURATION.md.
+pub fn settings_reference() -> String {
+    let mut env = Env::describing();
+    // Describing reads nothing, so there is nothing to be wrong.
+    let _ = Settings::read(&mut env);
+    service::settings::to_markdown(&env.reference())
+}

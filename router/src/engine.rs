@@ -1,0 +1,178 @@
+//! Works through the durable queues: inbox → backend → outbox → Graph, in order within a conversation, in parallel
+//! across conversations.
+//!
+//! Whoever stores work is handed the lease on its conversation in the same commit, so the usual way of a message is
+//! three group commits and no polling. The claimers only pick up what is left: deferred work, and what a restart
+//! left behind.
+
+mod claimer;
+mod delivery;
+mod dispatch;
+mod gate;
+mod lane;
+mod pool;
+mod retry;
+mod step;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use service::{health::CheckHandle, shutdown::Shutdown};
+use whatsapp::client::Client;
+
+pub use self::retry::RetryPolicy;
+use self::{gate::Gates, pool::Pool};
+use crate::{
+    backend::BackendClient,
+    intake::Intake,
+    metrics::RouterMetrics,
+    routing::Table,
+    store::{Accepted, Claims, Delivery, Queue, Store, StoreError},
+};
+
+/// Between two looks at a store that refused a write.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The way into an engine that runs.
+#[derive(Debug, Clone)]
+pub struct EngineIntake(pub Arc<Engine>);
+
+#[async_trait]
+impl Intake for EngineIntake {
+    /// Stores a webhook and starts on it. Runs to its end even if the caller goes away: a commit whose lease
+    /// nobody took up would leave the conversation waiting.
+    async fn accept(&self, delivery: Delivery) -> Result<Accepted, StoreError> {
+        let engine = self.0.clone();
+        tokio::spawn(async move { engine.accept_now(delivery).await })
+            .await
+            .map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// How the engine works, whatever the routes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineSettings {
+    /// Conversations whose messages are with a backend at once, at most.
+    pub dispatch_concurrency: u32,
+    /// Conversations whose messages are being sent at once, at most.
+    pub delivery_concurrency: u32,
+    /// How sends are repeated.
+    pub send_retry: RetryPolicy,
+    /// How long to wait for a status that tells whether an ambiguous send went out.
+    pub uncertain_wait: Duration,
+}
+
+/// What the engine needs from outside.
+#[derive(Debug)]
+pub struct EngineParts {
+    pub store: Arc<dyn Store>,
+    pub table: Arc<Table>,
+    pub backend: BackendClient,
+    pub graph: Client,
+    pub metrics: RouterMetrics,
+    /// Told whether the store takes writes.
+    pub store_check: CheckHandle,
+    pub shutdown: Shutdown,
+    pub settings: EngineSettings,
+}
+
+#[derive(Debug)]
+pub struct Engine {
+    store: Arc<dyn Store>,
+    table: Arc<Table>,
+    backend: BackendClient,
+    graph: Client,
+    metrics: RouterMetrics,
+    store_check: CheckHandle,
+    shutdown: Shutdown,
+    settings: EngineSettings,
+    inbox: Pool,
+    outbox: Pool,
+    gates: Gates,
+}
+
+impl Engine {
+    /// Starts working on what the store already holds.
+    pub fn start(parts: EngineParts) -> Arc<Self> {
+        let EngineParts { store, table, backend, graph, metrics, store_check, shutdown, settings } = parts;
+        let engine = Arc::new(Self {
+            inbox: Pool::new(Queue::Inbox, settings.dispatch_concurrency),
+            outbox: Pool::new(Queue::Outbox, settings.delivery_concurrency),
+            gates: Gates::default(),
+            store,
+            table,
+            backend,
+            graph,
+            metrics,
+            store_check,
+            shutdown,
+            settings,
+        });
+        tokio::spawn(claimer::run(engine.clone(), Queue::Inbox));
+        tokio::spawn(claimer::run(engine.clone(), Queue::Outbox));
+        tokio::spawn(engine.clone().watch_store());
+        engine
+    }
+
+    async fn accept_now(self: &Arc<Self>, delivery: Delivery) -> Result<Accepted, StoreError> {
+        let mut slots = if self.is_stopping() { None } else { self.inbox.try_take(delivery.messages.len()) };
+        let room = slots.as_ref().map_or(0, pool::Slots::count);
+        let mut accepted = match self.store.accept(delivery, room).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                self.store_failed(&error);
+                return Err(error);
+            }
+        };
+        self.store_check.ok();
+        for claim in accepted.claims.drain(..) {
+            if let Some(slot) = slots.as_mut().and_then(pool::Slots::take_one) {
+                self.start_lane(claim, slot);
+            }
+        }
+        if accepted.left_work {
+            self.inbox.bell.notify_one();
+        }
+        Ok(accepted)
+    }
+
+    /// After [`Shutdown::stop`]: waits until nothing is being worked on.
+    pub async fn idle(&self) {
+        self.inbox.idle().await;
+        self.outbox.idle().await;
+    }
+
+    /// Readiness follows what the store says, so that webhooks go to a router that can keep them.
+    fn store_failed(&self, error: &StoreError) {
+        if matches!(error, StoreError::Database(_) | StoreError::Closed) {
+            self.store_check.failing(error.to_string());
+        }
+    }
+
+    /// A router that is not ready gets no webhooks, so somebody else has to notice that writes are taken again.
+    async fn watch_store(self: Arc<Self>) {
+        while !self.is_stopping() {
+            tokio::time::sleep(PROBE_INTERVAL).await;
+            if self.store_check.is_failing() && self.store.probe().await.is_ok() {
+                self.store_check.ok();
+                self.inbox.bell.notify_one();
+                self.outbox.bell.notify_one();
+            }
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.shutdown.is_stopped()
+    }
+
+    fn pool(&self, queue: Queue) -> &Pool {
+        match queue {
+            Queue::Inbox => &self.inbox,
+            Queue::Outbox => &self.outbox,
+        }
+    }
+
+    async fn claim(&self, queue: Queue, limit: usize) -> Result<Claims, StoreError> {
+        self.store.claim(queue, limit).await
+    }
+}

@@ -1,0 +1,122 @@
+//! Inbox → backend: asks the route's backend what to answer.
+
+use std::time::Duration;
+
+use super::{
+    Engine,
+    lane::Lane,
+    step::{Step, failed},
+};
+use crate::{
+    backend::{BackendError, Call},
+    routing::{Channel, Route},
+    store::{Attempt, Item, MessageId, Micros, NewOutbound, Outcome, Refusal, now},
+};
+use whatsapp::message::InboundMessage;
+
+impl Engine {
+    pub(super) async fn dispatch(&self, lane: &Lane, item: &Item) -> Step {
+        let Some(channel) = self.table.channel(&lane.channel) else {
+            return missing(item, format!("the channel {} is not configured any more", lane.channel));
+        };
+        let Some(route) = self.table.route(&lane.channel) else {
+            self.metrics.unrouted.inc();
+            return missing(item, format!("no route takes messages of the channel {}", lane.channel));
+        };
+        let message = match InboundMessage::from_json(&item.payload) {
+            Ok(message) => message,
+            Err(error) => {
+                return Step::Done(Outcome::Dead(Refusal {
+                    reason: "message_unreadable",
+                    error: error.to_string(),
+                    attempt: Attempt::None,
+                    uncertain: false,
+                }));
+            }
+        };
+        let sent_at = item.inbound.as_ref().and_then(|inbound| inbound.sent_at);
+        if let Some(reason) = not_to_be_answered(&message, route, sent_at, now()) {
+            return Step::Done(Outcome::NotAnswered { reason });
+        }
+        self.ask(lane, channel, route, item, &message).await
+    }
+
+    async fn ask(
+        &self,
+        lane: &Lane,
+        channel: &Channel,
+        route: &Route,
+        item: &Item,
+        message: &InboundMessage,
+    ) -> Step {
+        let call = Call {
+            id: item.id,
+            channel: &lane.channel,
+            phone_number_id: channel.number.phone_number_id(),
+            contact: &lane.contact,
+            message,
+            raw: &item.payload,
+        };
+        let answer = match call.body() {
+            Ok(body) => self.backend.process(&route.backend, route.delivery.timeout, item.id, body).await,
+            Err(error) => return missing(item, format!("the stored message is not JSON: {error}")),
+        };
+        let outcome = answer.as_ref().map_or_else(BackendError::reason, |_| "ok");
+        self.metrics.routed.with_label_values(&[&lane.channel, &route.name, outcome]).inc();
+        match answer {
+            Ok(answer) => Step::Done(Outcome::Answered(
+                answer
+                    .messages
+                    .iter()
+                    .map(|message| NewOutbound {
+                        id: MessageId::generate(),
+                        message_type: message.message_type().to_owned(),
+                        payload: message.to_json_string().into(),
+                    })
+                    .collect(),
+            )),
+            Err(error) => {
+                let refusal = Refusal {
+                    reason: error.reason(),
+                    error: error.to_string(),
+                    attempt: error.attempt(),
+                    uncertain: false,
+                };
+                if error.is_final() {
+                    return Step::Done(Outcome::Dead(refusal));
+                }
+                failed(item, now(), &route.delivery.retry, refusal, error.retry_after())
+            }
+        }
+    }
+}
+
+/// Work whose configuration is gone waits for it to come back; an operator sees it in the queue's age.
+fn missing(item: &Item, error: String) -> Step {
+    let refusal = Refusal { reason: "not_configured", error, attempt: Attempt::Free, uncertain: false };
+    failed(item, now(), &WAIT_FOR_CONFIGURATION, refusal, None)
+}
+
+const WAIT_FOR_CONFIGURATION: super::RetryPolicy = super::RetryPolicy {
+    attempts: None,
+    backoff: Duration::from_secs(5),
+    max_backoff: Duration::from_secs(60),
+    max_age: Duration::from_secs(7 * 86_400),
+};
+
+/// Why this message is kept but not answered by itself; `None` when it is to be answered.
+fn not_to_be_answered(
+    message: &InboundMessage,
+    route: &Route,
+    sent_at: Option<Micros>,
+    now: Micros,
+) -> Option<&'static str> {
+    if message.group_id.is_some() {
+        return Some("group_message");
+    }
+    if !route.wanted.wants(&message.message_type, message.text()) {
+        return Some("type_not_wanted");
+    }
+    let age = Duration::from_micros(u64::try_from(now - sent_at?).unwrap_or_default());
+    (age > route.delivery.reply_max_age).then_some("too_old")
+}

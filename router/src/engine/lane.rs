@@ -1,0 +1,171 @@
+//! Works through one leased lane, one item after the other, until it is empty, has to wait, or the process ends.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+
+use super::{
+    Engine,
+    pool::Slots,
+    retry::RetryPolicy,
+    step::{Step, failed},
+};
+use crate::store::{
+    Attempt, Claim, Contact, Finished, Item, Lease, Micros, Outcome, Queue, Refusal, StoreError, now,
+};
+
+/// Waits between attempts to write a result that the database refused.
+const STORE_WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// For an item whose handling panics: a mistake of ours that must not take the conversation with it for ever.
+const AFTER_PANIC: RetryPolicy = RetryPolicy {
+    attempts: Some(5),
+    backoff: Duration::from_secs(1),
+    max_backoff: Duration::from_secs(60),
+    max_age: Duration::from_secs(86_400),
+};
+
+/// The lane's fixed surroundings.
+pub(super) struct Lane {
+    pub(super) lease: Lease,
+    pub(super) channel: Arc<str>,
+    pub(super) contact: Arc<Contact>,
+}
+
+impl Engine {
+    pub(super) fn start_lane(self: &Arc<Self>, claim: Claim, slot: Slots) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let Claim { lease, channel, contact, item } = claim;
+            engine.work(&Lane { lease, channel, contact }, item).await;
+            drop(slot);
+        });
+    }
+
+    async fn work(self: &Arc<Self>, lane: &Lane, first: Item) {
+        let mut next = Some(first);
+        while let Some(item) = next.take() {
+            if self.is_stopping() {
+                self.release(lane.lease).await;
+                return;
+            }
+            let attempt = async {
+                match lane.lease.queue {
+                    Queue::Inbox => self.dispatch(lane, &item).await,
+                    Queue::Outbox => self.deliver(lane, &item).await,
+                }
+            };
+            let step = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_panic| {
+                let refusal = Refusal {
+                    reason: "internal_error",
+                    error: "the router's own code failed; its log has a line with the place".to_owned(),
+                    attempt: Attempt::Counted,
+                    uncertain: lane.lease.queue == Queue::Outbox,
+                };
+                failed(&item, now(), &AFTER_PANIC, refusal, None)
+            });
+            next = match step {
+                Step::Done(outcome) => self.finish(lane, &item, outcome).await,
+                Step::Defer { refusal, wait } => {
+                    self.put_back(lane, &item, refusal, wait).await;
+                    None
+                }
+            };
+        }
+    }
+
+    async fn finish(self: &Arc<Self>, lane: &Lane, item: &Item, outcome: Outcome) -> Option<Item> {
+        let may_reply = matches!(&outcome, Outcome::Answered(replies) if !replies.is_empty());
+        let slot = if may_reply { self.outbox.try_take(1) } else { None };
+        let finished = self
+            .until_stored(lane, item, || self.store.finish(lane.lease, item, outcome.clone(), slot.is_some()))
+            .await?;
+        self.report(lane, item, &outcome);
+        let Finished { next, opened, left_work } = finished;
+        if let (Some(opened), Some(slot)) = (opened, slot) {
+            let (channel, contact) = (lane.channel.clone(), lane.contact.clone());
+            self.start_lane(Claim { lease: opened.lease, channel, contact, item: opened.item }, slot);
+        }
+        if left_work {
+            self.outbox.bell.notify_one();
+        }
+        next
+    }
+
+    async fn put_back(self: &Arc<Self>, lane: &Lane, item: &Item, refusal: Refusal, wait: Duration) {
+        let wait_micros = Micros::try_from(wait.as_micros()).unwrap_or(Micros::MAX);
+        let due_at = now().saturating_add(wait_micros);
+        let queue = lane.lease.queue;
+        if refusal.attempt != Attempt::None {
+            self.metrics.retries.with_label_values(&[queue.as_str(), refusal.reason]).inc();
+            tracing::warn!(
+                correlation_id = %item.correlation, message_id = %item.id, channel = &*lane.channel,
+                queue = queue.as_str(), reason = refusal.reason, error = %refusal.error,
+                attempts = item.attempts + 1, retry_in_ms = wait.as_millis(), "attempt failed, will try again"
+            );
+        }
+        self.until_stored(lane, item, || self.store.defer(lane.lease, item, refusal.clone(), due_at)).await;
+        self.pool(queue).bell.notify_one();
+    }
+
+    /// What was done outside can't be undone, so its record is written as soon as the database takes it, however
+    /// long that is. Only a lost lease ends it: then somebody else has the item.
+    async fn until_stored<T, F>(&self, lane: &Lane, item: &Item, mut write: impl FnMut() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut wait = STORE_WAIT.0;
+        loop {
+            let error = match write().await {
+                Ok(value) => return Some(value),
+                Err(error) => error,
+            };
+            let ids = (lane.lease.queue.as_str(), item.correlation);
+            match error {
+                StoreError::LeaseLost | StoreError::Closed => {
+                    tracing::error!(queue = ids.0, correlation_id = %ids.1, %error, "result is dropped");
+                    return None;
+                }
+                StoreError::Database(_) | StoreError::Busy => {
+                    tracing::error!(queue = ids.0, correlation_id = %ids.1, %error, "result can't be stored yet");
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(STORE_WAIT.1);
+        }
+    }
+
+    async fn release(&self, lease: Lease) {
+        if let Err(error) = self.store.release(vec![lease]).await {
+            tracing::warn!(%error, "a conversation can't be handed back; the next start takes it over");
+        }
+    }
+
+    /// Counts and logs how an item ended.
+    fn report(&self, lane: &Lane, item: &Item, outcome: &Outcome) {
+        let queue = lane.lease.queue.as_str();
+        match outcome {
+            Outcome::Answered(replies) => tracing::debug!(
+                correlation_id = %item.correlation, channel = &*lane.channel, replies = replies.len(), "message answered"
+            ),
+            Outcome::NotAnswered { reason } => tracing::info!(
+                correlation_id = %item.correlation, channel = &*lane.channel, reason, "message is not to be answered"
+            ),
+            Outcome::Sent { .. } => {
+                let seconds = (now() - item.created_at) as f64 / 1e6;
+                self.metrics.send_latency.observe(seconds);
+                tracing::info!(
+                    correlation_id = %item.correlation, message_id = %item.id, channel = &*lane.channel,
+                    "message sent"
+                );
+            }
+            Outcome::Dead(refusal) => {
+                self.metrics.dead_letters.with_label_values(&[queue, refusal.reason]).inc();
+                tracing::error!(
+                    correlation_id = %item.correlation, message_id = %item.id, channel = &*lane.channel, queue,
+                    reason = refusal.reason, error = %refusal.error, "given up, now a dead letter"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The router: see docs/ARCHITECTURE.md for the way of one message through these modules.
+
+pub mod api;
+pub mod app;
+pub mod backend;
+pub mod cli;
+pub mod engine;
+pub mod intake;
+pub mod metrics;
+pub mod routing;
+pub mod settings;
+pub mod store;
+
+/// Of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,131 @@
+//! The router's settings from the environment. The reference in docs/CONFIGURATION.md is made by this very code.
+
+mod delivery;
+mod whatsapp;
+
+use service::{
+    http::HttpSettings,
+    logging::LogSettings,
+    settings::{Env, Problems},
+};
+
+pub use self::{delivery::DeliverySettings, whatsapp::WhatsAppSettings};
+use crate::store::sqlite::Location;
+
+/// Everything that the process is told from outside.
+#[derive(Debug)]
+pub struct Settings {
+    pub http: HttpSettings,
+    pub log: LogSettings,
+    pub whatsapp: WhatsAppSettings,
+    pub delivery: DeliverySettings,
+    pub database: Location,
+}
+
+impl Settings {
+    /// Reads all of them, so that all problems come to light at once.
+    pub fn read(env: &mut Env) -> Result<Self, Problems> {
+        let whatsapp = WhatsAppSettings::read(env);
+        let delivery = DeliverySettings::read(env);
+        let database = env
+            .var("DATABASE_URL", "where messages and unfinished work are kept: `sqlite://<file>`")
+            .default("sqlite://data/router.db")
+            .hint("write sqlite://data/router.db for a file in the folder data, sqlite:///data/router.db for an absolute path")
+            .parse::<Location>();
+        let http = HttpSettings::read(env, "ROUTER_LISTEN", "0.0.0.0:8000");
+        let log = LogSettings::read(env);
+        let settings = (|| {
+            Some(Self {
+                http: http?,
+                log: log?,
+                whatsapp: whatsapp?,
+                delivery: delivery?,
+                database: database?,
+            })
+        })();
+        env.finish_with(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENOUGH: [(&str, &str); 4] = [
+        ("WHATSAPP_PHONE_NUMBER_ID", "106540352242922"),
+        ("WHATSAPP_ACCESS_TOKEN", "token"),
+        ("WHATSAPP_WEBHOOK_VERIFY_TOKEN", "verify"),
+        ("WHATSAPP_WEBHOOK_SECRET", "secret"),
+    ];
+
+    fn read(pairs: &[(&'static str, &'static str)]) -> Result<Settings, String> {
+        let mut env = Env::from_pairs(pairs.iter().copied());
+        Settings::read(&mut env).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn four_values_are_enough() {
+        let settings = read(&ENOUGH).unwrap();
+        assert_eq!(settings.delivery.backend.as_str(), "http://localhost:8001/process");
+        assert_eq!(settings.whatsapp.app_secrets.len(), 1);
+        assert_eq!(settings.database, "sqlite://data/router.db".parse().unwrap());
+    }
+
+    #[test]
+    fn all_problems_are_listed_at_once() {
+        let error = read(&[
+            ("WHATSAPP_PHONE_NUMBER_ID", "+49 170"),
+            ("WHATSAPP_API_VERSION", "25"),
+            ("SERVER_BASE_URL", "localhost:8001"),
+            ("DATABASE_URL", "mysql://x"),
+            ("REPLY_MAX_AGE", "soon"),
+        ])
+        .unwrap_err();
+        for name in [
+            "WHATSAPP_PHONE_NUMBER_ID",
+            "WHATSAPP_ACCESS_TOKEN",
+            "WHATSAPP_WEBHOOK_VERIFY_TOKEN",
+            "WHATSAPP_WEBHOOK_SECRET",
+            "WHATSAPP_API_VERSION",
+            "SERVER_BASE_URL",
+            "DATABASE_URL",
+            "REPLY_MAX_AGE",
+        ] {
+            assert!(error.contains(name), "{name} is missing in\n{error}");
+        }
+    }
+
+    #[test]
+    fn without_an_app_secret_it_has_to_be_said_expressly() {
+        let without = &ENOUGH[..3];
+        assert!(read(without).unwrap_err().contains("WHATSAPP_ALLOW_UNSIGNED_WEBHOOKS"));
+        let mut allowed = without.to_vec();
+        allowed.push(("WHATSAPP_ALLOW_UNSIGNED_WEBHOOKS", "true"));
+        assert!(read(&allowed).unwrap().whatsapp.app_secrets.is_empty());
+        allowed.push(("WHATSAPP_WEBHOOK_SECRET", " , "));
+        assert!(read(&allowed).is_err(), "a secret that is empty by mistake is no permission");
+    }
+
+    #[test]
+    fn several_secrets_and_the_other_names_are_read() {
+        let settings = read(&[
+            ENOUGH[0],
+            ENOUGH[1],
+            ("WHATSAPP_VERIFY_TOKEN", "verify"),
+            ("WHATSAPP_APP_SECRET", "old, new"),
+        ])
+        .unwrap();
+        assert_eq!(settings.whatsapp.app_secrets.len(), 2);
+    }
+
+    #[test]
+    fn no_secret_is_in_a_problem_or_in_debug_output() {
+        let mut pairs = ENOUGH.to_vec();
+        pairs[1] = ("WHATSAPP_ACCESS_TOKEN", "hunter2 with a space\nand a line");
+        let shown = match read(&pairs) {
+            Ok(settings) => format!("{settings:?}"),
+            Err(problems) => problems,
+        };
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

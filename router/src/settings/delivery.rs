@@ -1,0 +1,92 @@
+//! The route `default` to one backend, and how hard the router tries.
+
+use std::time::Duration;
+
+use service::settings::Env;
+use url::Url;
+
+use super::whatsapp::base_url;
+
+/// Where messages are answered, and the limits of trying.
+#[derive(Debug)]
+pub struct DeliverySettings {
+    /// The address of `/process` itself.
+    pub backend: Url,
+    pub backend_timeout: Duration,
+    pub reply_max_age: Duration,
+    pub uncertain_wait: Duration,
+    pub dispatch_concurrency: u32,
+    pub delivery_concurrency: u32,
+}
+
+impl DeliverySettings {
+    pub(super) fn read(env: &mut Env) -> Option<Self> {
+        let backend = env
+            .var("SERVER_BASE_URL", "where the backend's `POST /process` is")
+            .default("http://localhost:8001")
+            .parse_with(|text| base_url(text).map(|base| process_url(&base)));
+        let backend_timeout =
+            env.var("BACKEND_TIMEOUT", "how long one call of the backend may take").default("10s").duration();
+        let reply_max_age = env
+            .var("REPLY_MAX_AGE", "a message older than this (Meta's backlog after an outage) is stored but not answered by itself")
+            .default("24h")
+            .duration();
+        let uncertain_wait = env
+            .var("SEND_UNCERTAIN_WAIT", "how long to wait for a status that tells whether a send without an answer went out, before it is repeated")
+            .default("5s")
+            .duration();
+        let dispatch_concurrency = env
+            .var(
+                "DISPATCH_CONCURRENCY",
+                "conversations whose messages are with the backend at the same time, at most",
+            )
+            .default("256")
+            .parse_with(positive);
+        let delivery_concurrency = env
+            .var(
+                "DELIVERY_CONCURRENCY",
+                "conversations whose messages are being sent at the same time, at most",
+            )
+            .default("128")
+            .parse_with(positive);
+        Some(Self {
+            backend: backend?,
+            backend_timeout: backend_timeout?,
+            reply_max_age: reply_max_age?,
+            uncertain_wait: uncertain_wait?,
+            dispatch_concurrency: dispatch_concurrency?,
+            delivery_concurrency: delivery_concurrency?,
+        })
+    }
+}
+
+/// The base may have a path of its own, with or without a slash at its end.
+fn process_url(base: &Url) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}/process", base.path().trim_end_matches('/')));
+    url
+}
+
+fn positive(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number @ 1..=100_000) => Ok(number),
+        _ => Err("is not a whole number from 1 to 100000".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_backends_path_is_kept() {
+        for (base, process) in [
+            ("http://a:1", "http://a:1/process"),
+            ("http://a:1/", "http://a:1/process"),
+            ("https://a/shop/", "https://a/shop/process"),
+            ("https://a/shop", "https://a/shop/process"),
+        ] {
+            assert_eq!(process_url(&base.parse().unwrap()).as_str(), process);
+        }
+    }
+}

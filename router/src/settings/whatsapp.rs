@@ -1,0 +1,150 @@
+//! The channel `default`, made from the environment.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use service::settings::Env;
+use url::Url;
+
+/// One Cloud API number with its credentials, and where the Graph API is.
+#[derive(Debug)]
+pub struct WhatsAppSettings {
+    pub phone_number_id: String,
+    pub access_token: SecretString,
+    pub verify_token: SecretString,
+    /// Empty only when unsigned webhooks are allowed expressly.
+    pub app_secrets: Vec<SecretString>,
+    pub api_version: String,
+    pub api_base_url: Url,
+    pub api_timeout: Duration,
+}
+
+impl WhatsAppSettings {
+    pub(super) fn read(env: &mut Env) -> Option<Self> {
+        let phone_number_id = env
+            .var(
+                "WHATSAPP_PHONE_NUMBER_ID",
+                "id of the number that sends and receives (WhatsApp > API Setup)",
+            )
+            .hint("write the digits shown as \"Phone number ID\", not the phone number itself")
+            .required_with(digits);
+        let access_token = env
+            .var("WHATSAPP_ACCESS_TOKEN", "Graph API token with the permission whatsapp_business_messaging")
+            .secret()
+            .required_with(header_value);
+        let verify_token = env
+            .var(
+                "WHATSAPP_WEBHOOK_VERIFY_TOKEN",
+                "token of the webhook's GET handshake, the same as in the app's dashboard",
+            )
+            .alias("WHATSAPP_VERIFY_TOKEN")
+            .required_secret();
+        let app_secrets = read_app_secrets(env);
+        let api_version = env
+            .var("WHATSAPP_API_VERSION", "version of the Graph API")
+            .default("v25.0")
+            .hint("write it like v25.0")
+            .parse_with(version);
+        let api_base_url = env
+            .var(
+                "WHATSAPP_API_BASE_URL",
+                "where the Graph API is; another one for the sandbox, a proxy or a test",
+            )
+            .default("https://graph.facebook.com")
+            .parse_with(base_url);
+        let api_timeout = env
+            .var("WHATSAPP_API_TIMEOUT", "how long one call of the Graph API may take")
+            .default("15s")
+            .duration();
+        Some(Self {
+            phone_number_id: phone_number_id?,
+            access_token: access_token?,
+            verify_token: verify_token?,
+            app_secrets: app_secrets?,
+            api_version: api_version?,
+            api_base_url: api_base_url?,
+            api_timeout: api_timeout?,
+        })
+    }
+}
+
+fn read_app_secrets(env: &mut Env) -> Option<Vec<SecretString>> {
+    const NAME: &str = "WHATSAPP_WEBHOOK_SECRET";
+    let secrets = env
+        .var(NAME, "app secret that signs webhooks; several, separated by commas, while it is being changed")
+        .alias("WHATSAPP_APP_SECRET")
+        .secret_string();
+    let allow_unsigned = env
+        .var(
+            "WHATSAPP_ALLOW_UNSIGNED_WEBHOOKS",
+            "`true`: start without an app secret and believe every webhook",
+        )
+        .default("false")
+        .boolean()?;
+    let Some(list) = secrets else {
+        if !allow_unsigned {
+            env.problem(
+                NAME,
+                "is not set, so anybody could send webhooks",
+                "copy the app secret from App settings > Basic, or set WHATSAPP_ALLOW_UNSIGNED_WEBHOOKS=true on a machine that nobody else reaches",
+            );
+        }
+        return allow_unsigned.then(Vec::new);
+    };
+    let secrets: Vec<SecretString> = list
+        .expose_secret()
+        .split(',')
+        .map(str::trim)
+        .filter(|secret| !secret.is_empty())
+        .map(SecretString::from)
+        .collect();
+    if secrets.is_empty() {
+        env.problem(
+            NAME,
+            "holds no secret between its commas",
+            "write one app secret, or several separated by commas",
+        );
+        return None;
+    }
+    Some(secrets)
+}
+
+fn digits(text: &str) -> Result<String, String> {
+    let all_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    if all_digits {
+        Ok(text.to_owned())
+    } else {
+        Err("is not a number id: it has more than digits in it".to_owned())
+    }
+}
+
+fn header_value(text: &str) -> Result<SecretString, String> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(SecretString::from(text))
+    } else {
+        Err("has a space, a line break or another character that no token has".to_owned())
+    }
+}
+
+fn version(text: &str) -> Result<String, String> {
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match text.strip_prefix('v').and_then(|rest| rest.split_once('.')) {
+        Some((major, minor)) if number(major) && number(minor) => Ok(text.to_owned()),
+        _ => Err("is not a version of the Graph API".to_owned()),
+    }
+}
+
+/// An absolute http or https address.
+pub(super) fn base_url(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|error| format!("is not an address ({error})"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err("is not an address that starts with http:// or https:// and names a host".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds a user name or a password, which would end up in logs".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("has a query or a fragment, which a base address can't have".to_owned());
+    }
+    Ok(url)
+}

@@ -1,0 +1,201 @@
+//! The store on one SQLite file: for a laptop, a small server, or one pod with a volume.
+//!
+//! WAL with `synchronous=FULL`: a commit that was reported is on disk even if the power fails the moment after.
+
+mod accept;
+mod conversations;
+mod finish;
+mod lanes;
+pub mod location;
+mod schema;
+mod session;
+mod statuses;
+mod values;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, atomic::Ordering, mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+pub use self::{
+    location::{Location, LocationError},
+    schema::SchemaError,
+};
+use self::{
+    session::{Memory, Session},
+    writer::{Call, Gauges, Reply, Writer},
+};
+use super::{
+    Accepted, Claims, Delivery, Depth, Finished, Item, Lease, MessageId, Micros, Outcome, Queue, Refusal,
+    Store, StoreError, now,
+};
+
+/// Webhooks waiting for a commit at most; past it the answer is "busy" at once. At 3 MiB a body this is bounded
+/// far below by the connections that can be open.
+const WAITING_ACCEPTS: usize = 4_096;
+
+/// Pages of 4 KiB in the WAL before SQLite copies them back. Larger than the default of 1,000, so that under load
+/// the copying is done in fewer, larger runs.
+const WAL_PAGES: i64 = 8_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    #[error("{path} can't be used: {source}")]
+    Schema { path: PathBuf, source: SchemaError },
+    #[error("{path} can't be opened as an SQLite database: {source}")]
+    Sqlite { path: PathBuf, source: rusqlite::Error },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct SqliteStore {
+    calls: mpsc::Sender<Call>,
+    gauges: Arc<Gauges>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl SqliteStore {
+    /// Opens or makes the file, brings its schema up to date and takes over what a dead process left. Sends that
+    /// it may have made are not repeated before `uncertain_wait` is over.
+    pub fn open(location: &Location, uncertain_wait: Duration) -> Result<Self, OpenError> {
+        let path = &location.0;
+        let exclusive = location::prepare(path)?;
+        let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
+        let mut connection = Connection::open(path).map_err(sqlite)?;
+        configure(&connection).map_err(sqlite)?;
+        schema::migrate(&mut connection)
+            .map_err(|source| OpenError::Schema { path: path.clone(), source })?;
+        let gauges = Arc::new(Gauges::default());
+        let mut memory = Memory::new(Uuid::now_v7().simple().to_string(), now());
+        recover(&mut connection, &mut memory, &gauges, uncertain_wait).map_err(sqlite)?;
+
+        let (calls, receiver) = mpsc::channel();
+        let writer = Writer { connection, memory, gauges: gauges.clone() };
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || {
+                let _exclusive = exclusive;
+                writer.run(&receiver);
+            })
+            .map_err(|source| LocationError::File { path: path.clone(), source })?;
+        Ok(Self { calls, gauges, thread: Mutex::new(Some(thread)) })
+    }
+
+    async fn call<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.calls.send(call(reply)).map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Drop for SqliteStore {
+    /// Waits until the last commit is done and the file is free for the next process.
+    fn drop(&mut self) {
+        let (closed, _) = mpsc::channel();
+        drop(std::mem::replace(&mut self.calls, closed));
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn accept(&self, delivery: Delivery, claim_limit: usize) -> Result<Accepted, StoreError> {
+        if self.gauges.waiting_accepts.fetch_add(1, Ordering::Relaxed) >= WAITING_ACCEPTS {
+            self.gauges.waiting_accepts.fetch_sub(1, Ordering::Relaxed);
+            return Err(StoreError::Busy);
+        }
+        self.call(|reply| Call::Accept(Box::new(delivery), claim_limit, reply)).await
+    }
+
+    async fn claim_as_of(&self, queue: Queue, limit: usize, at: Micros) -> Result<Claims, StoreError> {
+        self.call(|reply| Call::Claim { queue, limit, at, reply }).await
+    }
+
+    async fn finish(
+        &self,
+        lease: Lease,
+        item: &Item,
+        outcome: Outcome,
+        claim_outbox: bool,
+    ) -> Result<Finished, StoreError> {
+        let item = item.clone();
+        self.call(|reply| Call::Finish { lease, item, outcome, claim_outbox, reply }).await
+    }
+
+    async fn defer(
+        &self,
+        lease: Lease,
+        item: &Item,
+        refusal: Refusal,
+        due_at: Micros,
+    ) -> Result<(), StoreError> {
+        let seq = item.seq;
+        self.call(|reply| Call::Defer { lease, seq, refusal, due_at, reply }).await
+    }
+
+    async fn release(&self, leases: Vec<Lease>) -> Result<(), StoreError> {
+        self.call(|reply| Call::Release(leases, reply)).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.call(Call::Probe).await
+    }
+
+    async fn message_state(&self, id: MessageId) -> Result<Option<String>, StoreError> {
+        self.call(|reply| Call::MessageState(id, reply)).await
+    }
+
+    fn depth(&self) -> Depth {
+        self.gauges.depth()
+    }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "OFF")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -16_384)?; // KiB
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+fn recover(
+    connection: &mut Connection,
+    memory: &mut Memory,
+    gauges: &Gauges,
+    uncertain_wait: Duration,
+) -> rusqlite::Result<()> {
+    let mut session = Session { sql: connection, memory, depth: Depth::default() };
+    let now = now();
+    let wait = Micros::try_from(uncertain_wait.as_micros()).unwrap_or(Micros::MAX);
+    let left = session.take_over(now, now.saturating_add(wait))?;
+    if left > 0 {
+        tracing::info!(conversations = left, "going on with work that an earlier process left unfinished");
+    }
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    gauges.add(Depth {
+        inbox: count("SELECT count(*) FROM work WHERE queue = 1")?,
+        outbox: count("SELECT count(*) FROM work WHERE queue = 2")?,
+        dead_letters: count("SELECT count(*) FROM dead_letter")?,
+    });
+    Ok(())
+}

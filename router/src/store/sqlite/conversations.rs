@@ -1,0 +1,166 @@
+//! Finds the conversation of a contact by any identifier that is known of them, or opens a new one.
+
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::session::Session;
+use crate::store::{Contact, Micros};
+
+impl Session<'_> {
+    /// The conversation and its contact with what `seen` adds, `last_inbound_at` moved to `now`.
+    ///
+    /// The business-scoped user id is asked first. A message that brings both identifiers ties them together, so
+    /// that later ones with only one of them land in the same conversation. A WhatsApp id that comes with another
+    /// user id than it had has a new owner (Meta, business-scoped-user-ids): that is another conversation.
+    pub(super) fn conversation(
+        &mut self,
+        channel: &Arc<str>,
+        seen: &Arc<Contact>,
+        now: Micros,
+    ) -> rusqlite::Result<(i64, Arc<Contact>)> {
+        let identifiers = [seen.user_id.as_deref(), seen.wa_id.as_deref(), Some(seen.key.as_str())];
+        let mut found = None;
+        for identifier in identifiers.into_iter().flatten() {
+            found = self.find(channel, identifier)?.filter(|(_, known)| !is_somebody_else(known, seen));
+            if found.is_some() {
+                break;
+            }
+        }
+        let (id, contact) = match found {
+            Some((id, known)) => match merged(&known, seen) {
+                None => {
+                    self.touch(id, now)?;
+                    return Ok((id, known));
+                }
+                Some(contact) => {
+                    self.update(id, &contact, now)?;
+                    (id, Arc::new(contact))
+                }
+            },
+            None => (self.open(channel, seen, now)?, seen.clone()),
+        };
+        for identifier in identifiers.into_iter().flatten() {
+            self.sql
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO contact_alias (channel, identifier, conversation) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![channel, identifier, id])?;
+            self.memory.cache(channel, identifier, id, &contact);
+        }
+        Ok((id, contact))
+    }
+
+    fn find(
+        &mut self,
+        channel: &Arc<str>,
+        identifier: &str,
+    ) -> rusqlite::Result<Option<(i64, Arc<Contact>)>> {
+        if let Some(cached) = self.memory.cached(channel, identifier) {
+            return Ok(Some(cached.clone()));
+        }
+        let id: Option<i64> = self
+            .sql
+            .prepare_cached("SELECT conversation FROM contact_alias WHERE channel = ?1 AND identifier = ?2")?
+            .query_row(params![channel, identifier], |row| row.get(0))
+            .optional()?;
+        let Some(id) = id else { return Ok(None) };
+        let (_, contact) = self.channel_and_contact(id)?;
+        self.memory.cache(channel, identifier, id, &contact);
+        Ok(Some((id, contact)))
+    }
+
+    pub(super) fn channel_and_contact(&mut self, id: i64) -> rusqlite::Result<(Arc<str>, Arc<Contact>)> {
+        self.sql
+            .prepare_cached(
+                "SELECT channel, contact, wa_id, user_id, username, name FROM conversation WHERE id = ?1",
+            )?
+            .query_row([id], |row| {
+                let contact = Contact {
+                    key: row.get(1)?,
+                    wa_id: row.get(2)?,
+                    user_id: row.get(3)?,
+                    username: row.get(4)?,
+                    name: row.get(5)?,
+                };
+                Ok((row.get(0)?, Arc::new(contact)))
+            })
+    }
+
+    fn open(&mut self, channel: &str, contact: &Contact, now: Micros) -> rusqlite::Result<i64> {
+        self.sql
+            .prepare_cached(
+                "INSERT INTO conversation
+                     (channel, contact, wa_id, user_id, username, name, created_at, last_inbound_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+            )?
+            .insert(params![
+                channel,
+                contact.key,
+                contact.wa_id,
+                contact.user_id,
+                contact.username,
+                contact.name,
+                now
+            ])
+    }
+
+    fn touch(&mut self, id: i64, now: Micros) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached("UPDATE conversation SET last_inbound_at = ?2 WHERE id = ?1")?
+            .execute(params![id, now])?;
+        Ok(())
+    }
+
+    fn update(&mut self, id: i64, contact: &Contact, now: Micros) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE conversation SET wa_id = ?2, user_id = ?3, username = ?4, name = ?5, last_inbound_at = ?6
+                 WHERE id = ?1",
+            )?
+            .execute(params![id, contact.wa_id, contact.user_id, contact.username, contact.name, now])?;
+        Ok(())
+    }
+}
+
+fn is_somebody_else(known: &Contact, seen: &Contact) -> bool {
+    matches!((&known.user_id, &seen.user_id), (Some(known), Some(seen)) if known != seen)
+}
+
+/// What is known with what was seen laid over it; `None` when that changes nothing. The key stays.
+fn merged(known: &Contact, seen: &Contact) -> Option<Contact> {
+    let newer = |known: &Option<String>, seen: &Option<String>| seen.clone().or_else(|| known.clone());
+    let contact = Contact {
+        key: known.key.clone(),
+        wa_id: newer(&known.wa_id, &seen.wa_id),
+        user_id: newer(&known.user_id, &seen.user_id),
+        username: newer(&known.username, &seen.username),
+        name: newer(&known.name, &seen.name),
+    };
+    (contact != *known).then_some(contact)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contact(wa_id: Option<&str>, user_id: Option<&str>, name: Option<&str>) -> Contact {
+        Contact {
+            key: "k".to_owned(),
+            wa_id: wa_id.map(str::to_owned),
+            user_id: user_id.map(str::to_owned),
+            username: None,
+            name: name.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn news_is_added_and_silence_takes_nothing_away() {
+        let known = contact(Some("1"), None, Some("Ada"));
+        assert_eq!(merged(&known, &contact(Some("1"), None, None)), None);
+        assert_eq!(
+            merged(&known, &contact(None, Some("US.2"), None)),
+            Some(contact(Some("1"), Some("US.2"), Some("Ada")))
+        );
+    }
+}

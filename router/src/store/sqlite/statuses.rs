@@ -1,0 +1,111 @@
+//! Moves a sent message forward by what Meta reports of it.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::session::Session;
+use crate::store::{DeliveryState, MessageId, Micros, NewStatus};
+
+impl Session<'_> {
+    pub(super) fn apply_status(&mut self, status: &NewStatus) -> rusqlite::Result<()> {
+        let mut known = None;
+        if let Some(id) = status.message {
+            known = self
+                .sql
+                .prepare_cached("SELECT seq, state FROM message WHERE id = ?1 AND direction = 'out'")?
+                .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+        }
+        if known.is_none() {
+            known = self
+                .sql
+                .prepare_cached("SELECT seq, state FROM message WHERE wamid = ?1 AND direction = 'out'")?
+                .query_row([&status.wamid], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+        }
+        match known {
+            Some((seq, state)) => self.advance(
+                seq,
+                state,
+                status.state,
+                status.at,
+                Some(&status.wamid),
+                status.error.as_deref(),
+            ),
+            None => self.keep_orphan(status),
+        }
+    }
+
+    /// Moves the message forward only; the time of each state is the first one reported.
+    pub(super) fn advance(
+        &mut self,
+        seq: i64,
+        known: DeliveryState,
+        news: DeliveryState,
+        at: Micros,
+        wamid: Option<&str>,
+        error: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        let state = known.advanced_by(news);
+        let sql = match news {
+            DeliveryState::Delivered => {
+                "UPDATE message SET state = ?2, wamid = coalesce(wamid, ?3), delivered_at = coalesce(delivered_at, ?4),
+                     error = coalesce(?5, error) WHERE seq = ?1"
+            }
+            DeliveryState::Read => {
+                "UPDATE message SET state = ?2, wamid = coalesce(wamid, ?3), read_at = coalesce(read_at, ?4),
+                     error = coalesce(?5, error) WHERE seq = ?1"
+            }
+            DeliveryState::Failed => {
+                "UPDATE message SET state = ?2, wamid = coalesce(wamid, ?3), failed_at = coalesce(failed_at, ?4),
+                     error = coalesce(?5, error) WHERE seq = ?1"
+            }
+            DeliveryState::Queued | DeliveryState::Dead | DeliveryState::Sent => {
+                "UPDATE message SET state = ?2, wamid = coalesce(wamid, ?3), sent_at = coalesce(sent_at, ?4),
+                     error = coalesce(?5, error) WHERE seq = ?1"
+            }
+        };
+        self.sql.prepare_cached(sql)?.execute(params![seq, state, wamid, at, error])?;
+        if known == DeliveryState::Dead && state.proves_sent() {
+            // Given up as lost, and yet it went out: a replay would send it twice.
+            let removed =
+                self.sql.prepare_cached("DELETE FROM dead_letter WHERE seq = ?1")?.execute([seq])?;
+            self.depth.dead_letters -= i64::try_from(removed).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn keep_orphan(&mut self, status: &NewStatus) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "INSERT OR IGNORE INTO orphan_status (wamid, state, at, error) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![status.wamid, status.state, status.at, status.error])?;
+        self.memory.has_orphans = true;
+        Ok(())
+    }
+
+    pub(super) fn message_state(&mut self, id: MessageId) -> rusqlite::Result<Option<String>> {
+        self.sql
+            .prepare_cached("SELECT state FROM message WHERE id = ?1")?
+            .query_row([id.0], |row| row.get(0))
+            .optional()
+    }
+
+    /// Applies the statuses that overtook Graph's answer, now that the message's wamid is known.
+    pub(super) fn adopt_orphans(&mut self, seq: i64, wamid: &str) -> rusqlite::Result<()> {
+        if !self.memory.has_orphans {
+            return Ok(());
+        }
+        let orphans: Vec<(DeliveryState, Micros, Option<String>)> = self
+            .sql
+            .prepare_cached("DELETE FROM orphan_status WHERE wamid = ?1 RETURNING state, at, error")?
+            .query_map([wamid], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut known = DeliveryState::Sent;
+        for (state, at, error) in orphans {
+            self.advance(seq, known, state, at, None, error.as_deref())?;
+            known = known.advanced_by(state);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+//! The one thread that writes: it commits together whatever has queued up while the last commit was on its way
+//! to the disk. One fsync is thus shared by many webhooks, and nobody waits for a lock.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicUsize, Ordering},
+    mpsc,
+};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::session::{Failure, Memory, Session};
+use crate::store::{
+    Accepted, Claims, Delivery, Depth, Finished, Item, Lease, MessageId, Micros, Outcome, Queue, Refusal,
+    StoreError, now,
+};
+
+/// Calls in one transaction at most, so that the first of them does not wait for long.
+const LARGEST_BATCH: usize = 512;
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+#[derive(Debug)]
+pub(super) enum Call {
+    Accept(Box<Delivery>, usize, Reply<Accepted>),
+    Claim { queue: Queue, limit: usize, at: Micros, reply: Reply<Claims> },
+    Finish { lease: Lease, item: Item, outcome: Outcome, claim_outbox: bool, reply: Reply<Finished> },
+    Defer { lease: Lease, seq: i64, refusal: Refusal, due_at: Micros, reply: Reply<()> },
+    Release(Vec<Lease>, Reply<()>),
+    Probe(Reply<()>),
+    MessageState(MessageId, Reply<Option<String>>),
+}
+
+/// What a call came to, kept until the commit is on disk.
+enum Done {
+    Accepted(Accepted),
+    Claims(Claims),
+    Finished(Box<Finished>),
+    Nothing,
+    State(Option<String>),
+    Refused(StoreError),
+}
+
+/// Numbers that others read while the writer works.
+#[derive(Debug, Default)]
+pub(super) struct Gauges {
+    pub(super) inbox: AtomicI64,
+    pub(super) outbox: AtomicI64,
+    pub(super) dead_letters: AtomicI64,
+    pub(super) waiting_accepts: AtomicUsize,
+}
+
+impl Gauges {
+    pub(super) fn add(&self, change: Depth) {
+        self.inbox.fetch_add(change.inbox, Ordering::Relaxed);
+        self.outbox.fetch_add(change.outbox, Ordering::Relaxed);
+        self.dead_letters.fetch_add(change.dead_letters, Ordering::Relaxed);
+    }
+
+    pub(super) fn depth(&self) -> Depth {
+        Depth {
+            inbox: self.inbox.load(Ordering::Relaxed),
+            outbox: self.outbox.load(Ordering::Relaxed),
+            dead_letters: self.dead_letters.load(Ordering::Relaxed),
+        }
+    }
+}
+
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) memory: Memory,
+    pub(super) gauges: Arc<Gauges>,
+}
+
+impl Writer {
+    /// Serves calls until every sender is gone.
+    pub(super) fn run(mut self, calls: &mpsc::Receiver<Call>) {
+        let mut batch = Vec::with_capacity(LARGEST_BATCH);
+        while let Ok(first) = calls.recv() {
+            batch.push(first);
+            batch.extend(calls.try_iter().take(LARGEST_BATCH - 1));
+            self.serve(&mut batch);
+        }
+    }
+
+    fn serve(&mut self, batch: &mut Vec<Call>) {
+        match self.transaction(batch) {
+            Ok(done) => answer(batch.drain(..).zip(done), &self.gauges),
+            // One call may have spoilt it for all: each gets a transaction of its own.
+            Err(_) if batch.len() > 1 => {
+                for call in batch.drain(..) {
+                    let alone = [call];
+                    let result = self.transaction(&alone);
+                    let [call] = alone;
+                    self.answer_one(call, result);
+                }
+            }
+            Err(error) => {
+                if let Some(call) = batch.pop() {
+                    self.answer_one(call, Err(error));
+                }
+            }
+        }
+    }
+
+    fn answer_one(&self, call: Call, result: rusqlite::Result<Vec<Done>>) {
+        let done = match result {
+            Ok(mut done) => done.pop().unwrap_or(Done::Nothing),
+            Err(error) => Done::Refused(StoreError::Database(error.to_string())),
+        };
+        answer([(call, done)], &self.gauges);
+    }
+
+    /// All of `calls` or none.
+    fn transaction(&mut self, calls: &[Call]) -> rusqlite::Result<Vec<Done>> {
+        let result = self.attempt(calls);
+        if result.is_err() {
+            self.memory.forget();
+            if !self.connection.is_autocommit() {
+                // Nothing to be done should this fail too: the next BEGIN will say so.
+                let _ = self.connection.execute_batch("ROLLBACK");
+            }
+        }
+        result
+    }
+
+    fn attempt(&mut self, calls: &[Call]) -> rusqlite::Result<Vec<Done>> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let mut session =
+            Session { sql: &self.connection, memory: &mut self.memory, depth: Depth::default() };
+        let now = now();
+        let mut done = Vec::with_capacity(calls.len());
+        for call in calls {
+            done.push(apply(&mut session, call, now)?);
+        }
+        let depth = session.depth;
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        self.gauges.add(depth);
+        Ok(done)
+    }
+}
+
+fn apply(session: &mut Session<'_>, call: &Call, now: Micros) -> rusqlite::Result<Done> {
+    let result = match call {
+        Call::Accept(delivery, claim_limit, _) => {
+            session.accept(delivery, *claim_limit).map(Done::Accepted).map_err(Failure::from)
+        }
+        Call::Claim { queue, limit, at, .. } => {
+            session.claim(*queue, *limit, *at).map(Done::Claims).map_err(Failure::from)
+        }
+        Call::Finish { lease, item, outcome, claim_outbox, .. } => session
+            .finish(*lease, item, outcome, *claim_outbox, now)
+            .map(|finished| Done::Finished(Box::new(finished))),
+        Call::Defer { lease, seq, refusal, due_at, .. } => {
+            session.defer(*lease, *seq, refusal, *due_at).map(|()| Done::Nothing)
+        }
+        Call::Probe(_) => session.probe(now).map(|()| Done::Nothing).map_err(Failure::from),
+        Call::MessageState(id, _) => session.message_state(*id).map(Done::State).map_err(Failure::from),
+        Call::Release(leases, _) => {
+            session.release(leases, now).map(|()| Done::Nothing).map_err(Failure::from)
+        }
+    };
+    match result {
+        Ok(done) => Ok(done),
+        Err(Failure::Sqlite(error)) => Err(error),
+        Err(refused @ Failure::Refused(_)) => Ok(Done::Refused(refused.into_store_error())),
+    }
+}
+
+/// Tells the callers. One that no longer listens has lost interest in the answer, not in the write.
+fn answer(results: impl IntoIterator<Item = (Call, Done)>, gauges: &Gauges) {
+    for (call, done) in results {
+        match call {
+            Call::Accept(_, _, reply) => {
+                gauges.waiting_accepts.fetch_sub(1, Ordering::Relaxed);
+                send(
+                    reply,
+                    done,
+                    |done| if let Done::Accepted(accepted) = done { Some(accepted) } else { None },
+                );
+            }
+            Call::Claim { reply, .. } => {
+                send(reply, done, |done| if let Done::Claims(claims) = done { Some(claims) } else { None });
+            }
+            Call::Finish { reply, .. } => {
+                send(
+                    reply,
+                    done,
+                    |done| if let Done::Finished(finished) = done { Some(*finished) } else { None },
+                );
+            }
+            Call::MessageState(_, reply) => {
+                send(reply, done, |done| if let Done::State(state) = done { Some(state) } else { None });
+            }
+            Call::Defer { reply, .. } | Call::Release(_, reply) | Call::Probe(reply) => {
+                send(reply, done, |done| matches!(done, Done::Nothing).then_some(()));
+            }
+        }
+    }
+}
+
+fn send<T>(reply: Reply<T>, done: Done, unwrap: impl FnOnce(Done) -> Option<T>) {
+    let result = match done {
+        Done::Refused(error) => Err(error),
+        done => unwrap(done).ok_or(StoreError::Closed),
+    };
+    let _ = reply.send(result);
+}

@@ -1,0 +1,289 @@
+//! The values that cross the border between the engine and the store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::delivery_state::DeliveryState;
+
+/// Unix time in microseconds, UTC.
+pub type Micros = i64;
+
+/// The present as the store writes it.
+pub fn now() -> Micros {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Micros::try_from(since_epoch.as_micros()).unwrap_or(Micros::MAX)
+}
+
+/// Our own name for a message, in either direction: a UUIDv7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(pub Uuid);
+
+impl MessageId {
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// Reads what a status webhook carries in `biz_opaque_callback_data`; foreign data gives `None`.
+    pub fn from_callback_data(data: &str) -> Option<Self> {
+        Uuid::try_parse(data).ok().map(Self)
+    }
+}
+
+impl std::fmt::Display for MessageId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// The two kinds of durable work. The numbers are what the database holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// Messages of people, to be given to a backend.
+    Inbox = 1,
+    /// Messages of the business, to be sent through the Graph API.
+    Outbox = 2,
+}
+
+impl Queue {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbox => "inbox",
+            Self::Outbox => "outbox",
+        }
+    }
+}
+
+/// What makes an item recognisable when Meta delivers it again: the first half of a SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenKey(pub [u8; 16]);
+
+impl SeenKey {
+    /// `parts` are joined with a byte that can't occur in UTF-8, so that ("a", "bc") and ("ab", "c") differ.
+    pub fn new(parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part.as_bytes());
+            hash.update([0xff]);
+        }
+        let mut key = [0; 16];
+        key.copy_from_slice(&hash.finalize()[..16]);
+        Self(key)
+    }
+}
+
+/// The person at the other end, as far as Meta told us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// The conversation key: business-scoped user id if it was known first, else the WhatsApp id.
+    pub key: String,
+    pub wa_id: Option<String>,
+    pub user_id: Option<String>,
+    pub username: Option<String>,
+    pub name: Option<String>,
+}
+
+/// One webhook, taken apart.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub received_at: Micros,
+    /// The bytes as Meta signed them.
+    pub body: Bytes,
+    pub messages: Vec<NewInbound>,
+    pub statuses: Vec<NewStatus>,
+    pub events: Vec<NewEvent>,
+}
+
+impl Delivery {
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.statuses.is_empty() && self.events.is_empty()
+    }
+}
+
+/// A person's message that is new to the caller; whether it is new to the store, the store decides.
+#[derive(Debug, Clone)]
+pub struct NewInbound {
+    pub id: MessageId,
+    pub seen_key: SeenKey,
+    pub channel: Arc<str>,
+    pub contact: Arc<Contact>,
+    pub wamid: Arc<str>,
+    pub message_type: &'static str,
+    /// The message's JSON exactly as it came.
+    pub raw: Arc<str>,
+    /// When the person sent it, by Meta's clock.
+    pub sent_at: Option<Micros>,
+}
+
+/// What became of a message that we sent.
+#[derive(Debug, Clone)]
+pub struct NewStatus {
+    pub seen_key: SeenKey,
+    pub wamid: String,
+    /// Our id, when Meta echoed it in `biz_opaque_callback_data`.
+    pub message: Option<MessageId>,
+    pub state: DeliveryState,
+    pub at: Micros,
+    pub error: Option<String>,
+}
+
+/// Anything else of a webhook: account-level changes, errors, items that can't be read. Kept as it came.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    pub seen_key: SeenKey,
+    pub channel: Option<Arc<str>>,
+    pub field: String,
+    pub raw: String,
+}
+
+/// What the store made of a [`Delivery`].
+#[derive(Debug, Default)]
+pub struct Accepted {
+    /// By position in `Delivery::messages`: was it new?
+    pub new_messages: Vec<bool>,
+    pub duplicates: usize,
+    pub claims: Vec<Claim>,
+    /// Some lane is due but was not leased to the caller: whoever claims should look.
+    pub left_work: bool,
+}
+
+/// The right to work on a lane. `token` fences: a call with a stale one changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    pub queue: Queue,
+    pub conversation: i64,
+    pub token: i64,
+}
+
+/// A leased lane and the item at its head.
+#[derive(Debug)]
+pub struct Claim {
+    pub lease: Lease,
+    pub channel: Arc<str>,
+    pub contact: Arc<Contact>,
+    pub item: Item,
+}
+
+#[derive(Debug, Default)]
+pub struct Claims {
+    pub claims: Vec<Claim>,
+    /// When the next lane that is not leased becomes due.
+    pub next_due: Option<Micros>,
+}
+
+/// One piece of work.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Position in the lane, and the message's key in the store.
+    pub seq: i64,
+    pub id: MessageId,
+    /// The id that all work caused by one inbound message shares.
+    pub correlation: MessageId,
+    pub payload: Arc<str>,
+    /// Failed attempts so far.
+    pub attempts: u32,
+    /// Those of them that count against the limit.
+    pub counted: u32,
+    /// When it was stored.
+    pub created_at: Micros,
+    /// Only for an inbox item.
+    pub inbound: Option<Inbound>,
+    /// The holder before us vanished, or its send was ambiguous: this may have been done already.
+    pub uncertain: bool,
+    /// Only for an outbox item: Graph is known to have it, because a status came back.
+    pub already_sent: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Inbound {
+    pub wamid: Arc<str>,
+    pub sent_at: Option<Micros>,
+}
+
+/// A message to be sent, in its conversation.
+#[derive(Debug, Clone)]
+pub struct NewOutbound {
+    pub id: MessageId,
+    pub message_type: String,
+    /// The body without envelope, as JSON.
+    pub payload: Arc<str>,
+}
+
+/// How an item ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// Inbox: the backend answered; zero or more messages are to be sent.
+    Answered(Vec<NewOutbound>),
+    /// Inbox: nothing is to be answered, by rule.
+    NotAnswered { reason: &'static str },
+    /// Outbox: Graph took it. `wamid` is `None` when only a status told us.
+    Sent { wamid: Option<String> },
+    /// Either: will not be tried again by itself.
+    Dead(Refusal),
+}
+
+/// Why an attempt failed. `reason` is a bounded label; `error` may be shown to the operator and holds no content.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    pub reason: &'static str,
+    pub error: String,
+    pub attempt: Attempt,
+    /// Whether it may have been done all the same.
+    pub uncertain: bool,
+}
+
+/// What was made of an item before it was put back or given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// It was not touched: its channel has to wait.
+    None,
+    /// It failed for a reason that has nothing to do with it: the other side can't be reached.
+    Free,
+    /// It failed, and counts against the limit of attempts.
+    Counted,
+}
+
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// The next item of the same lane; the lease goes on.
+    pub next: Option<Item>,
+    /// The outbox lane of the same conversation that this opened, leased.
+    pub opened: Option<OpenedOutbox>,
+    /// An outbox lane is due but was not leased.
+    pub left_work: bool,
+}
+
+#[derive(Debug)]
+pub struct OpenedOutbox {
+    pub lease: Lease,
+    pub item: Item,
+}
+
+/// Items that wait or are being worked on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    pub inbox: i64,
+    pub outbox: i64,
+    pub dead_letters: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seen_keys_depend_on_where_the_parts_end() {
+        assert_ne!(SeenKey::new(&["a", "bc"]), SeenKey::new(&["ab", "c"]));
+        assert_eq!(SeenKey::new(&["a", "bc"]), SeenKey::new(&["a", "bc"]));
+    }
+
+    #[test]
+    fn only_our_own_callback_data_is_an_id() {
+        let id = MessageId::generate();
+        assert_eq!(MessageId::from_callback_data(&id.to_string()), Some(id));
+        assert_eq!(MessageId::from_callback_data("order-4711"), None);
+        assert_eq!(MessageId::from_callback_data(""), None);
+    }
+}
