@@ -7,12 +7,12 @@ ARG RUST_IMAGE=rust:1.95-slim-bookworm
 ARG RUNTIME_IMAGE=gcr.io/distroless/static-debian12:nonroot
 
 # rust-toolchain.toml stays outside (.dockerignore): the image's own toolchain is the one, or every build would fetch another.
-FROM ${RUST_IMAGE} AS source
+FROM ${RUST_IMAGE} AS toolchain
 WORKDIR /src
 ENV CARGO_INCREMENTAL=0 CARGO_TERM_COLOR=never CARGO_NET_RETRY=5
-COPY . .
 
-FROM source AS build
+FROM toolchain AS build
+COPY . .
 ARG TARGETARCH
 # glibc linked in: the programs then run on an image without a libc, and malloc and the resolver stay glibc's.
 # With --target, or the flag would reach build scripts and macros too, which cannot be static.
@@ -25,7 +25,12 @@ RUN --mount=type=cache,id=whatsapp-router-registry,target=/usr/local/cargo/regis
     && cd "target/$triple/release" \
     && install -m 0555 router server sandbox /out/
 
-FROM source AS test
+# Some tests send a signal with `kill`.
+FROM toolchain AS test-tools
+RUN apt-get update && apt-get install --yes --no-install-recommends procps && rm -rf /var/lib/apt/lists/*
+
+FROM test-tools AS test
+COPY . .
 ARG TARGETARCH
 ARG PACKAGE=router
 # The tests drive the real programs, so those come first.

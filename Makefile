@@ -42,7 +42,7 @@ restart: ## stop the running containers and start them again (after a change in 
 	@scripts/need docker
 	$(COMPOSE) --profile sandbox restart
 
-status: ## containers, health and queues
+status: ## containers and health
 	@scripts/status
 
 logs: ## follow all logs
@@ -120,9 +120,9 @@ openapi: ## write openapi/router.json and openapi/server.json again
 	@scripts/generate openapi/router.json router openapi
 	@scripts/generate openapi/server.json server openapi
 
-docs: ## write docs/CONFIGURATION.md again
+docs: ## write the table in docs/CONFIGURATION.md again
 	@scripts/need cargo cc
-	@scripts/generate docs/CONFIGURATION.md router settings
+	@scripts/docs
 
 doc: ## the code's own documentation, in target/doc
 	@scripts/need cargo cc

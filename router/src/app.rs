@@ -11,7 +11,7 @@ use service::{
     ops::{self, OpsApi, Running},
     shutdown::Shutdown,
 };
-use whatsapp::client::{Client, Number};
+use whatsapp::client::{Client, InvalidNumber, Number};
 
 use crate::{
     VERSION,
@@ -42,6 +42,8 @@ pub enum StartError {
     Store(#[from] OpenError),
     #[error(transparent)]
     Table(#[from] TableError),
+    #[error("the channel default: {0}")]
+    Number(#[from] InvalidNumber),
     #[error("an HTTP client can't be made: {0}")]
     Client(#[from] reqwest::Error),
     #[error("signals can't be listened to: {0}")]
@@ -124,13 +126,13 @@ async fn serve(
 }
 
 /// One channel and one route, both called `default`.
-fn table(settings: &Settings) -> Result<Table, TableError> {
+fn table(settings: &Settings) -> Result<Table, StartError> {
     let whatsapp = &settings.whatsapp;
     let delivery = &settings.delivery;
     let name: Arc<str> = Arc::from("default");
     let channel = Channel {
         name: name.clone(),
-        number: Number::new(&whatsapp.phone_number_id, &whatsapp.api_version, &whatsapp.access_token),
+        number: Number::new(&whatsapp.phone_number_id, &whatsapp.api_version, &whatsapp.access_token)?,
         app_secrets: whatsapp.app_secrets.clone(),
         verify_token: whatsapp.verify_token.clone(),
     };
@@ -151,7 +153,7 @@ fn table(settings: &Settings) -> Result<Table, TableError> {
             reply_max_age: delivery.reply_max_age,
         },
     };
-    Table::new(vec![channel], vec![route])
+    Ok(Table::new(vec![channel], vec![route])?)
 }
 
 fn engine_settings(settings: &Settings) -> EngineSettings {

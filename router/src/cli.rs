@@ -95,5 +95,5 @@ pub fn settings_reference() -> String {
     let mut env = Env::describing();
     // Describing reads nothing, so there is nothing to be wrong.
     let _ = Settings::read(&mut env);
-    service::settings::to_markdown(&env.reference())
+    service::settings::to_markdown(env.reference())
 }

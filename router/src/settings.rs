@@ -25,6 +25,7 @@ pub struct Settings {
 impl Settings {
     /// Reads all of them, so that all problems come to light at once.
     pub fn read(env: &mut Env) -> Result<Self, Problems> {
+        env.use_secret_files("WHATSAPP_");
         let whatsapp = WhatsAppSettings::read(env);
         let delivery = DeliverySettings::read(env);
         let database = env

@@ -44,7 +44,7 @@ export function createChat({ onStarter, onReply, onAdd }) {
 
   /** A new chat's old messages are not news, so the live region keeps quiet while they come in. */
   function start(contact) {
-    shown = contact?.wa_id ?? undefined;
+    shown = contact?.wa_id;
     log.setAttribute("aria-live", "off");
     list = newList();
     setTimeout(() => log.setAttribute("aria-live", "polite"), 500);
@@ -52,7 +52,8 @@ export function createChat({ onStarter, onReply, onAdd }) {
 
   function newList() {
     byId("messages").replaceChildren();
-    return new KeyedList(byId("messages"), (item) => item.key, (item) => (item.message ? bubble(item.message, onReply) : separator()));
+    const create = ({ message }) => (message ? bubble(message, onReply) : separator());
+    return new KeyedList(byId("messages"), ({ key }) => key, create);
   }
 
   function isOwnNews(contact) {
@@ -67,11 +68,11 @@ export function createChat({ onStarter, onReply, onAdd }) {
 
   function showEmpty(contact) {
     const empty = byId("empty-chat");
-    const kind = !contact ? "nobody" : contact.messages.length === 0 ? "quiet" : "none";
-    empty.hidden = kind === "none";
+    empty.hidden = contact !== undefined && contact.messages.length > 0;
+    const kind = contact ? "quiet" : "nobody";
     if (empty.dataset.kind === kind) return;
     empty.dataset.kind = kind;
-    empty.replaceChildren(...(kind === "nobody" ? nobody(onAdd) : kind === "quiet" ? suggestions(onStarter) : []));
+    empty.replaceChildren(...(contact ? suggestions(onStarter) : nobody(onAdd)));
   }
 
   toNewest.addEventListener("click", () => {
@@ -95,7 +96,7 @@ function withDays(messages) {
   let day = null;
   for (const message of messages) {
     const messageDay = dayOf(message.at);
-    if (messageDay !== day) items.push({ key: `day ${messageDay}`, day: messageDay });
+    if (messageDay !== day) items.push({ key: `day before ${message.id}`, day: messageDay });
     day = messageDay;
     items.push({ key: `message ${message.id}`, message });
   }
@@ -109,7 +110,8 @@ function separator() {
 
 function bubble(first, onReply) {
   const { direction, at } = first;
-  const kind = kindLine(first);
+  const answers = choices(first, onReply);
+  const kind = answers ? "" : kindLine(first);
   const text = el("p", { class: "text", dir: "auto" });
   const tick = el("span", { class: "tick", "aria-live": "off" });
   const failure = el("p", { class: "failure" });
@@ -123,7 +125,7 @@ function bubble(first, onReply) {
     fold,
     el("span", { class: "meta" }, el("time", { datetime: new Date(at).toISOString(), title: fullTime(at) }, clock(at)), direction === "out" ? tick : null),
     failure,
-    choices(first, onReply),
+    answers,
   );
 
   function update({ message }) {

@@ -10,13 +10,13 @@ export function el(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else setAttribute(node, name, value);
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
+  node.append(...children.filter((child) => child != null));
   return node;
 }
 
 /** Sets, or with null, undefined or false removes, an attribute. */
 export function setAttribute(node, name, value) {
-  if (value === null || value === undefined || value === false) node.removeAttribute(name);
+  if (value == null || value === false) node.removeAttribute(name);
   else node.setAttribute(name, value === true ? "" : value);
 }
 

@@ -8,7 +8,7 @@ const ALWAYS = Infinity;
 const SWITCHES = [
   dose("Lose the next answer", "taken, but the router never hears so", "graph", "lost_answers", { count: 1 }),
   refusal("Throttle the next 3 sends", "error 130429, as Meta does above the limit", { code: 130429, count: 3 }),
-  refusal("Answer 500 to the next 2", "error 131000: did it go out or not?", { code: 131000, http_status: 500, count: 2 }),
+  refusal("Answer 500 to the next 2", "did it go out? the router takes its time to find out", { code: 131000, http_status: 500, count: 2 }),
   refusal("Fail the next reply later", "accepted, then a status “failed” (131026)", { code: 131026, count: 1, as_status: true }),
   wait("Answer slowly", "half a second more for every Graph call", "graph", "latency_ms", 500),
   dose("Deliver every webhook twice", "there must still be one answer", "webhooks", "duplicate", { rate: 1 }),
@@ -52,9 +52,9 @@ function refusal(label, hint, error) {
 }
 
 function remaining(value) {
-  if (value === undefined || value === null) return 0;
-  if (value.count !== undefined && value.count !== null) return value.count;
-  return value.rate === undefined || value.rate === null || value.rate > 0 ? ALWAYS : 0;
+  if (value == null) return 0;
+  if (value.count != null) return value.count;
+  return value.rate === 0 ? 0 : ALWAYS;
 }
 
 /** Fills in what the document may leave out. */

@@ -95,7 +95,7 @@ export function hue(key, count = 6) {
   return sum % count;
 }
 
-/** `1 message`, `2 messages` */
-export function plural(count, word) {
-  return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+/** `1 person`, `2 people` */
+export function counted(count, one, many) {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }

@@ -1,6 +1,6 @@
 // The people whose phones lie on the desk, and the dialog that adds one.
-import { KeyedList, el, hidden, icon, setAttribute, setText } from "./dom.js";
-import { clock, dayName, dayOf, hue, initials, oneLine, plural, readable } from "./format.js";
+import { KeyedList, el, hidden, setAttribute, setText } from "./dom.js";
+import { clock, counted, dayName, dayOf, hue, initials, oneLine, readable } from "./format.js";
 import { unread } from "./store.js";
 
 const SHOWN = 100;
@@ -24,7 +24,7 @@ export function createPeople({ onChoose, onAdd }) {
     const shown = all.filter((item, index) => index < SHOWN || item.chosen);
     list.show(shown);
     more.hidden = shown.length === all.length;
-    setText(more, `and ${plural(all.length - shown.length, "more person").replace("persons", "people")}`);
+    setText(more, `and ${counted(all.length - shown.length, "more person", "more people")}`);
     const unseen = all.reduce((sum, item) => sum + item.unseen, 0);
     showBadge(badge, unseen);
     document.title = unseen > 0 ? `(${unseen}) ${title}` : title;
@@ -60,7 +60,7 @@ function row({ contact }, onChoose) {
 }
 
 /** A coloured disc with a person's initials. */
-export function avatar({ wa_id: waId, name }) {
+function avatar({ wa_id: waId, name }) {
   return el("span", { class: `avatar hue-${hue(waId)}`, "aria-hidden": "true" }, initials(name));
 }
 

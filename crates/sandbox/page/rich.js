@@ -2,11 +2,12 @@
 import { el } from "./dom.js";
 import { oneLine, readable } from "./format.js";
 
-/** The line above a message that is no text, such as `image, invoice.png`; empty for text. */
+/** The line above a message that is no text, such as `document, invoice.pdf` or `button reply`; empty for text. */
 export function kindLine({ type, content }) {
   if (!type || type === "text") return "";
+  const name = readable(type === "interactive" && content?.type ? content.type : type).replaceAll("_", " ");
   const detail = content?.filename ?? content?.link ?? place(content) ?? content?.name;
-  return typeof detail === "string" ? `${readable(type)}, ${oneLine(detail, 60)}` : readable(type);
+  return typeof detail === "string" ? `${name}, ${oneLine(detail, 60)}` : name;
 }
 
 function place(content) {
@@ -24,13 +25,17 @@ export function choices(message, onReply) {
   const tap = (kind, reply) => onReply({ type: "interactive", interactive: { type: kind, [kind]: reply }, context: { id: message.id } });
   const buttons = list(action?.buttons).map(({ reply }) => reply).filter(Boolean);
   const rows = list(action?.sections).flatMap(({ rows: found }) => list(found));
-  if (buttons.length > 0) return el("div", { class: "choices" }, ...buttons.map(({ id, title }) => choice({ id, title }, (reply) => tap("button_reply", reply))));
+  if (buttons.length > 0) return group(buttons, (reply) => tap("button_reply", reply));
   if (rows.length > 0) return menu(action.button, rows, (reply) => tap("list_reply", reply));
   return null;
 }
 
 function menu(name, rows, onTap) {
-  return el("details", { class: "menu" }, el("summary", { dir: "auto" }, readable(name || "Choose")), el("div", { class: "choices" }, ...rows.map((row) => choice(row, onTap))));
+  return el("details", { class: "menu" }, el("summary", { dir: "auto" }, readable(name || "Choose")), group(rows, onTap));
+}
+
+function group(replies, onTap) {
+  return el("div", { class: "choices" }, ...replies.map((reply) => choice(reply, onTap)));
 }
 
 function choice({ id, title, description }, onTap) {

@@ -31,7 +31,7 @@ export function showHandshake(handshake) {
   if (line.dataset.key === key) return;
   line.dataset.key = key;
   line.className = `handshake ${state}`;
-  line.replaceChildren(icon(state === "ok" ? "ok" : "problem"), el("span", {}, el("strong", {}, words), detail ? `: ${detail}` : ""));
+  line.replaceChildren(icon({ ok: "ok", bad: "failed", unknown: "pending" }[state]), el("span", {}, el("strong", {}, words), detail ? `: ${detail}` : ""));
 }
 
 export function showLinks(router, server) {

@@ -2,6 +2,7 @@
 
 const MESSAGES_KEPT = 300;
 const WIRE_KEPT = 300;
+const TRIES_KEPT = 20;
 
 export class Store {
   contacts = new Map();
@@ -90,8 +91,15 @@ export function unread(contact) {
   return contact.messages.filter(({ direction, status }) => direction === "in" && status !== "read" && status !== "failed");
 }
 
-function toEntry(event) {
-  return { ...event, key: `${event.type} ${event.id} ${event.attempt ?? 1}` };
+/** A webhook that is sent again stays one entry, which remembers how its last tries went. */
+function toEntry(event, earlier) {
+  const { attempt = 1, status, duration_ms } = event;
+  const tries = (earlier?.tries ?? []).filter((other) => other.attempt !== attempt).slice(1 - TRIES_KEPT);
+  return { ...event, attempt, key: keyOf(event), tries: [...tries, { attempt, status, duration_ms }] };
+}
+
+function keyOf({ type, id }) {
+  return `${type} ${id}`;
 }
 
 /** The last few hundred webhooks and Graph calls, oldest first. Entries are never changed, only replaced. */
@@ -102,23 +110,25 @@ class WireLog {
   #clearedAt = 0;
 
   put(event) {
-    const entry = toEntry(event);
-    const at = this.entries.findLastIndex(({ key }) => key === entry.key);
+    const at = this.entries.findLastIndex(({ key }) => key === keyOf(event));
     if (at >= 0) {
-      this.entries = this.entries.with(at, entry);
+      this.entries = this.entries.with(at, toEntry(event, this.entries[at]));
       return;
     }
     this.total += 1;
-    this.entries = [...this.entries.slice(1 - WIRE_KEPT), entry];
+    // A slow answer is told late; its place is where the call began.
+    const before = this.entries.findLastIndex((entry) => entry.at <= event.at);
+    this.entries = this.entries.toSpliced(before + 1, 0, toEntry(event)).slice(-WIRE_KEPT);
   }
 
   /** Adds what happened before the page was there, as `GET /webhooks` and `GET /graph/calls` tell it. */
   recall(webhooks, calls) {
-    const known = new Set(this.entries.map(({ type, id }) => `${type} ${id}`));
+    const known = new Set(this.entries.map(({ key }) => key));
     const older = [
-      ...webhooks.map((record) => toEntry({ ...record, type: "webhook", attempt: record.attempts })),
+      // Without an attempt it is still on its way, and its event will come.
+      ...webhooks.filter(({ attempts }) => attempts > 0).map((record) => toEntry({ ...record, type: "webhook", attempt: record.attempts })),
       ...calls.map((record) => toEntry({ ...record, type: "graph" })),
-    ].filter(({ type, id, at }) => at > this.#clearedAt && !known.has(`${type} ${id}`));
+    ].filter(({ key, at }) => at > this.#clearedAt && !known.has(key));
     this.entries = [...older, ...this.entries].sort((one, other) => one.at - other.at).slice(-WIRE_KEPT);
   }
 

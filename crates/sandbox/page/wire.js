@@ -1,6 +1,6 @@
 // Everything that goes over the wire, as it happens: webhooks to the router, Graph calls from it.
 import { KeyedList, el, hidden, icon, setText, stickToEnd } from "./dom.js";
-import { duration, fullTime, plural, preciseTime, statusText } from "./format.js";
+import { counted, duration, fullTime, preciseTime, statusText } from "./format.js";
 import { jsonBlock } from "./json.js";
 import { summary } from "./summary.js";
 
@@ -26,7 +26,7 @@ export function createWire({ onChange, onClear }) {
   function note(log) {
     if (!paused) return "";
     const missed = log.total - paused.total;
-    return missed === 0 ? "Paused." : `Paused; ${plural(missed, "newer entry").replace("entrys", "entries")} held back.`;
+    return missed === 0 ? "Paused." : `Paused; ${counted(missed, "newer entry", "newer entries")} held back.`;
   }
 
   function showEmpty(entries, source) {
@@ -84,7 +84,7 @@ function createRow(first) {
     if (current === entry) return;
     entry = current;
     showStatus(status, current);
-    setText(took, current.duration_ms === null || current.duration_ms === undefined ? "" : duration(current.duration_ms));
+    setText(took, current.duration_ms == null ? "" : duration(current.duration_ms));
     if (details.open) fill();
   }
 
@@ -104,7 +104,7 @@ function heading(entry, status, took) {
     icon("more"),
     el("time", { datetime: new Date(entry.at).toISOString(), title: fullTime(entry.at) }, preciseTime(entry.at)),
     direction(entry),
-    el("span", { class: "what" }, what, entry.attempt > 1 ? el("span", { class: "attempt" }, `try ${entry.attempt}`) : null),
+    el("span", { class: "what" }, what),
     el("bdi", { class: "about" }, about),
     status,
     took,
@@ -119,25 +119,25 @@ function direction({ type }) {
 function showStatus(node, entry) {
   const { level, text } = outcome(entry);
   node.className = `code ${level}`;
-  setText(node, text);
+  setText(node, entry.attempt > 1 ? `${text}, try ${entry.attempt}` : text);
 }
 
-function outcome({ status, duration_ms: took }) {
-  if (status === null || status === undefined) {
-    return took === null || took === undefined ? { level: "waiting", text: "waiting…" } : { level: "bad", text: "no answer" };
-  }
+function outcome({ status, duration_ms: took, response }) {
+  if (status == null) return took == null ? { level: "waiting", text: "waiting…" } : { level: "bad", text: "no answer" };
   const level = status < 300 ? "ok" : status < 500 ? "warn" : "bad";
-  return { level, text: statusText(status) };
+  // Graph's own code says more than the words for the status.
+  const code = response?.error?.code;
+  return { level, text: code === undefined ? statusText(status) : `${status}, code ${code}` };
+}
+
+function triesOf({ tries, attempt }) {
+  if (attempt === 1) return [];
+  return [el("ol", { class: "tries" }, ...tries.map((one) => el("li", {}, `try ${one.attempt}: ${outcome(one).text}, ${duration(one.duration_ms ?? 0)}`)))];
 }
 
 function blocks(entry) {
-  if (entry.type === "webhook") return [jsonBlock("Webhook body", entry.body)];
+  if (entry.type === "webhook") return [...triesOf(entry), jsonBlock("Webhook body", entry.body)];
   const line = el("p", { class: "request-line" }, `${entry.method} ${entry.path}`);
-  const request = hasContent(entry.request) ? jsonBlock("Request", entry.request) : null;
-  const response = hasContent(entry.response) ? jsonBlock("Response", entry.response) : null;
-  return [line, request, response].filter((block) => block !== null);
-}
-
-function hasContent(value) {
-  return value !== null && value !== undefined && value !== "";
+  const parts = [["Request", entry.request], ["Response", entry.response]].filter(([, value]) => value != null && value !== "");
+  return [line, ...parts.map(([title, value]) => jsonBlock(title, value))];
 }

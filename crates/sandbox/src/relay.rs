@@ -20,7 +20,7 @@ use service::{
 pub use settings::RelaySettings;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use whatsapp::{
-    client::{Client, Number},
+    client::{Client, InvalidNumber, Number},
     outbound::{OutboundMessage, Recipient},
     signature,
     webhook::{self, ItemKind},
@@ -37,6 +37,8 @@ pub enum RelayError {
     Bind(#[from] service::http::BindError),
     #[error("could not prepare the HTTP client: {0}")]
     Client(#[from] reqwest::Error),
+    #[error(transparent)]
+    Number(#[from] InvalidNumber),
     #[error("could not serve: {0}")]
     Serve(#[from] std::io::Error),
 }
@@ -55,7 +57,7 @@ pub async fn run(settings: RelaySettings, shutdown: Shutdown) -> Result<(), Rela
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = Listener::bind(settings.listen, "ROUTER_LISTEN")?;
     let relay = Relay {
-        number: Number::new(&settings.phone_number_id, "v25.0", &settings.access_token),
+        number: Number::new(&settings.phone_number_id, "v25.0", &settings.access_token)?,
         graph: Client::new(settings.graph.clone(), TIMEOUT)?,
         backend: reqwest::Client::builder()
             .timeout(TIMEOUT)

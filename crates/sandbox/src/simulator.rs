@@ -195,6 +195,11 @@ impl Simulator {
         self.shared.backend.all()
     }
 
+    /// How many statuses the router has accepted, however they were batched.
+    pub fn statuses_accepted(&self) -> u64 {
+        self.shared.records.statuses_accepted_so_far()
+    }
+
     /// Is told of every message that is taken, from now on. Only the first observer counts.
     pub fn observe(&self, observer: Arc<dyn Observer>) -> bool {
         self.shared.observer.set(observer).is_ok()

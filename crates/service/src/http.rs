@@ -16,6 +16,4 @@ pub use listener::{BindError, Listener, serve};
 pub use problem::Problem;
 pub use request_id::RequestId;
 pub use routes::Routes;
-#[doc(hidden)]
-pub use routes::Routes as AllowedMethods;
 pub use settings::HttpSettings;

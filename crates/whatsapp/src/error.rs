@@ -5,14 +5,21 @@
 
 mod table;
 
-use serde::Deserialize;
+use std::time::Duration;
 
-use crate::lenient;
+use serde::{Deserialize, Deserializer};
+
+use crate::{lenient, message::Unreadable, raw};
+pub(crate) use table::of_status;
 pub use table::{classify, reason};
 
+/// In place of a code where there is none. Not 0, which stands for a token that is not valid.
+pub const NO_CODE: i64 = -1;
+
 /// An error as Graph answers it (`{"error": {…}}`) or as a webhook's `errors` lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct GraphError {
+    /// [`NO_CODE`] when there is none.
     pub code: i64,
     pub subcode: Option<i64>,
     pub title: Option<String>,
@@ -47,71 +54,97 @@ pub enum ErrorClass {
     Final,
 }
 
-#[derive(Deserialize)]
-struct Fields {
-    #[serde(default, deserialize_with = "lenient::integer")]
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Wire {
+    #[serde(deserialize_with = "lenient::integer")]
     code: Option<i64>,
-    #[serde(default, deserialize_with = "lenient::integer")]
+    #[serde(deserialize_with = "lenient::integer")]
     error_subcode: Option<i64>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::text")]
     title: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::text")]
     message: Option<String>,
-    #[serde(default, deserialize_with = "lenient::object")]
+    #[serde(deserialize_with = "lenient::object")]
     error_data: Option<ErrorData>,
-    #[serde(default, deserialize_with = "lenient::text", rename = "type")]
+    #[serde(deserialize_with = "lenient::text", rename = "type")]
     error_type: Option<String>,
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     fbtrace_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient::boolean")]
+    #[serde(deserialize_with = "lenient::boolean")]
     is_transient: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct ErrorData {
-    #[serde(default, deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::text")]
     details: Option<String>,
 }
 
-impl<'de> Deserialize<'de> for GraphError {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = Fields::deserialize(deserializer)?;
-        Ok(Self {
-            code: fields.code.ok_or_else(|| serde::de::Error::missing_field("code"))?,
-            subcode: fields.error_subcode,
-            title: fields.title,
-            message: fields.message,
-            details: fields.error_data.and_then(|data| data.details),
-            error_type: fields.error_type,
-            fbtrace_id: fields.fbtrace_id,
-            is_transient: fields.is_transient.unwrap_or(false),
-        })
+impl From<Wire> for GraphError {
+    fn from(wire: Wire) -> Self {
+        Self {
+            code: wire.code.unwrap_or(NO_CODE),
+            subcode: wire.error_subcode,
+            title: wire.title,
+            message: wire.message,
+            details: wire.error_data.and_then(|data| data.details),
+            error_type: wire.error_type,
+            fbtrace_id: wire.fbtrace_id,
+            is_transient: wire.is_transient.unwrap_or(false),
+        }
     }
 }
 
+/// The errors of a message or a status.
+pub(crate) fn listed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<GraphError>, D::Error> {
+    let errors: Vec<Wire> = lenient::objects(deserializer)?;
+    Ok(errors.into_iter().map(GraphError::from).collect())
+}
+
 impl GraphError {
-    /// Reads the body of an answer that is not 2xx; `None` when it is no error of Graph's.
+    /// Reads one item of a webhook's `errors`.
+    pub fn from_json(json: &str) -> Result<Self, Unreadable> {
+        raw::object::<Wire>(json).map(Self::from)
+    }
+
+    /// Reads the body of an answer to a send; `None` when it holds no error in Graph's form.
     pub fn from_answer(body: &[u8]) -> Option<Self> {
-        #[derive(Deserialize)]
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
         struct Answer {
-            error: GraphError,
+            #[serde(deserialize_with = "lenient::object")]
+            error: Option<Wire>,
         }
-        serde_json::from_slice::<Answer>(body).ok().map(|answer| answer.error)
+        // A byte that is not UTF-8 must not hide the code.
+        let answer: Answer = raw::object(&String::from_utf8_lossy(body)).ok()?;
+        answer.error.map(Self::from)
     }
 
     /// A bounded label for dead letters and metrics.
     pub fn reason(&self) -> &'static str {
         reason(self.code)
     }
+
+    /// How long to wait at least where Meta's documentation tells it and the answer does not.
+    pub fn documented_wait(&self) -> Option<Duration> {
+        table::documented_wait(self.code)
+    }
 }
 
 /// For logs and operators. Meta's own words may quote a number, so they are left out.
 impl std::fmt::Display for GraphError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Graph error {} ({})", self.code, self.reason())?;
-        if let Some(trace) = &self.fbtrace_id {
-            write!(f, ", fbtrace_id {trace}")?;
+        match self.code {
+            NO_CODE => f.write_str("Graph error without a code")?,
+            code => write!(f, "Graph error {code} ({})", self.reason())?,
         }
-        Ok(())
+        // Comes from outside: nothing that could pass for another line of a log.
+        let is_id = |id: &&String| id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_graphic());
+        match self.fbtrace_id.as_ref().filter(is_id) {
+            Some(id) => write!(f, ", fbtrace_id {id}"),
+            None => Ok(()),
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! share it.
 
 pub mod client;
+mod debug;
 pub mod error;
 mod lenient;
 pub mod message;

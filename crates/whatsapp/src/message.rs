@@ -13,7 +13,7 @@ pub use self::{
 use crate::{error::GraphError, raw};
 
 /// One item of `value.messages`. The typed core: whatever else Meta sent is in the item's raw text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct InboundMessage {
     /// Meta's id of the message (wamid).
     pub id: String,
@@ -35,7 +35,7 @@ pub struct InboundMessage {
 }
 
 /// What a message refers to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Context {
     /// Who sent the quoted message.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ pub struct ReferredProduct {
 }
 
 /// A file at Meta: fetched with its id, for seven days.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Media {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -109,8 +109,7 @@ impl InboundMessage {
     /// Reads one item of `value.messages`. The contact is what the message itself says: names are in
     /// `value.contacts`, which [`crate::webhook::parse`] merges.
     pub fn from_json(json: &str) -> Result<Self, Unreadable> {
-        let wire: wire::Message = raw::typed(json).map_err(|error| Unreadable(raw::problem(&error)))?;
-        wire.into_message()
+        raw::object::<wire::Message>(json)?.into_message()
     }
 
     /// What the person said, as they saw it: the body, the caption, or the title of the chosen reply.

@@ -1,42 +1,144 @@
-//! Reads parts of a JSON text that stays borrowed, so that each item of a webhook keeps its exact text.
+//! Reads parts of a JSON text that stays borrowed, so that each item of a webhook keeps its exact text, and so that
+//! one part that can't be read costs none of the others.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap, fmt, marker::PhantomData, str::FromStr};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        IntoDeserializer, MapAccess, Visitor,
+        value::{CowStrDeserializer, MapAccessDeserializer, MapDeserializer},
+    },
+};
 use serde_json::value::RawValue;
+
+use crate::message::Unreadable;
 
 /// The elements of a list; nothing for anything else.
 pub(crate) fn elements(raw: Option<&RawValue>) -> Vec<&RawValue> {
     raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }
 
-/// The fields of an object; none for anything else.
-pub(crate) fn fields<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>) -> T {
-    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+/// The objects of a list; what is no object is left out.
+pub(crate) fn objects<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Vec<T> {
+    // All at once is faster; one by one when one of them is odd.
+    match raw.map(|raw| serde_json::from_str::<Vec<Object<T>>>(raw.get())) {
+        Some(Ok(list)) => list.into_iter().map(|object| object.0).collect(),
+        _ => elements(raw).into_iter().filter_map(|element| object(element.get()).ok()).collect(),
+    }
 }
 
-/// A string, borrowed where it has no escapes; a number becomes its digits.
+/// The fields of an object; none for anything else.
+pub(crate) fn fields<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>) -> T {
+    raw.and_then(|raw| object(raw.get()).ok()).unwrap_or_default()
+}
+
+/// Reads an object. What is wrong with it is told without quoting it.
+pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Unreadable> {
+    let read = serde_json::from_str::<Object<T>>(json).map(|object| object.0).or_else(|_| odd_object(json));
+    read.map_err(|error| {
+        Unreadable(format!("not as documented at line {} column {}", error.line(), error.column()))
+    })
+}
+
+/// Reads an object with names that serde refuses: one that is there twice (the last counts), or with half a
+/// surrogate pair.
+fn odd_object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, serde_json::Error> {
+    let fields: HashMap<Name<'a>, &'a RawValue> = serde_json::from_str(json)?;
+    T::deserialize(MapDeserializer::new(fields.into_iter()))
+}
+
+/// An object, whereas serde alone would take a list for a struct, too.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+/// A name of a field, whatever is in it.
+#[derive(PartialEq, Eq, Hash)]
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As bytes, since these may be anything.
+        deserializer.deserialize_bytes(NameVisitor).map(Name)
+    }
+}
+
+impl<'de> IntoDeserializer<'de, serde_json::Error> for Name<'de> {
+    type Deserializer = CowStrDeserializer<'de, serde_json::Error>;
+
+    fn into_deserializer(self) -> Self::Deserializer {
+        self.0.into_deserializer()
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_borrowed_bytes<E>(self, name: &'de [u8]) -> Result<Cow<'de, str>, E> {
+        Ok(String::from_utf8_lossy(name))
+    }
+
+    fn visit_bytes<E>(self, name: &[u8]) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(String::from_utf8_lossy(name).into_owned()))
+    }
+}
+
+/// A string, borrowed where it has no escapes; a whole number becomes its digits. Nothing for anything else.
 pub(crate) fn text(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     let json = raw?.get();
     match json.as_bytes().first()? {
         b'"' if !json.contains('\\') => Some(Cow::Borrowed(&json[1..json.len() - 1])),
-        b'"' => typed::<String>(json).ok().map(Cow::Owned),
-        b'-' | b'0'..=b'9' => Some(Cow::Borrowed(json)),
+        b'"' => string(json).ok().map(Cow::Owned),
+        b'-' | b'0'..=b'9' if !json.contains(['.', 'e', 'E']) => Some(Cow::Borrowed(json)),
         _ => None,
     }
 }
 
-/// Reads `json`; if half a surrogate pair makes that impossible, U+FFFD takes the half's place.
-pub(crate) fn typed<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T, serde_json::Error> {
+/// A text that is not empty.
+pub(crate) fn given(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    text(raw).filter(|text| !text.is_empty())
+}
+
+/// A number, or a string of one; nothing for anything else, or for what is no `T`.
+pub(crate) fn number<T: FromStr>(raw: &RawValue) -> Option<T> {
+    match raw.get().as_bytes().first()? {
+        b'"' => text(Some(raw))?.trim().parse().ok(),
+        b'-' | b'0'..=b'9' => raw.get().parse().ok(),
+        _ => None,
+    }
+}
+
+/// Reads a string; if half a surrogate pair makes that impossible, U+FFFD takes the half's place.
+fn string(json: &str) -> Result<String, serde_json::Error> {
     serde_json::from_str(json).or_else(|error| match mend_surrogates(json) {
         Some(mended) => serde_json::from_str(&mended),
         None => Err(error),
     })
-}
-
-/// What is wrong, without quoting what was read.
-pub(crate) fn problem(error: &serde_json::Error) -> String {
-    format!("not as documented at line {} column {}", error.line(), error.column())
 }
 
 /// The same JSON with `\ufffd` for each half of a surrogate pair that stands alone; `None` when there is none.

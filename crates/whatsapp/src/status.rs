@@ -2,10 +2,15 @@
 
 use serde::Deserialize;
 
-use crate::{error::GraphError, lenient, message::Unreadable, raw};
+use crate::{
+    error::{GraphError, listed},
+    lenient,
+    message::Unreadable,
+    raw,
+};
 
 /// One item of `value.statuses`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Status {
     /// The wamid of the message that it is about.
     pub id: String,
@@ -77,11 +82,11 @@ impl From<String> for StatusKind {
 impl Status {
     /// Reads one item of `value.statuses`.
     pub fn from_json(json: &str) -> Result<Self, Unreadable> {
-        let wire: Wire = raw::typed(json).map_err(|error| Unreadable(raw::problem(&error)))?;
+        let wire: Wire = raw::object(json)?;
         let missing = |field: &str| Unreadable(format!("the status has no {field}"));
         Ok(Self {
-            id: wire.id.filter(|id| !id.is_empty()).ok_or_else(|| missing("id"))?,
-            status: wire.status.filter(|word| !word.is_empty()).ok_or_else(|| missing("status"))?.into(),
+            id: wire.id.ok_or_else(|| missing("id"))?,
+            status: wire.status.ok_or_else(|| missing("status"))?.into(),
             timestamp: wire.timestamp,
             recipient_id: wire.recipient_id,
             recipient_user_id: wire.recipient_user_id,
@@ -98,29 +103,29 @@ impl Status {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Wire {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     id: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     status: Option<String>,
-    #[serde(deserialize_with = "lenient::integer")]
+    #[serde(deserialize_with = "lenient::seconds")]
     timestamp: Option<i64>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     recipient_id: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     recipient_user_id: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     recipient_parent_user_id: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     recipient_type: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     recipient_participant_id: Option<String>,
     /// An example on Meta's page spells it so.
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     participant_recipient_id: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     recipient_participant_user_id: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     biz_opaque_callback_data: Option<String>,
-    #[serde(deserialize_with = "lenient::objects")]
+    #[serde(deserialize_with = "listed")]
     errors: Vec<GraphError>,
 }

@@ -12,7 +12,7 @@ use self::contacts::Contacts;
 use crate::{
     error::GraphError,
     message::{InboundMessage, Unreadable},
-    raw::{elements, fields, text, typed},
+    raw::{elements, fields, given, object, objects, text},
     status::Status,
 };
 
@@ -38,7 +38,6 @@ pub struct Webhook<'a> {
 }
 
 /// One update.
-#[derive(Debug)]
 pub struct Item<'a> {
     /// The WhatsApp Business Account, from `entry.id`.
     pub waba_id: Option<Cow<'a, str>>,
@@ -65,79 +64,54 @@ pub enum ItemKind {
     Unreadable(String),
 }
 
-#[derive(Default, Deserialize)]
-struct Body<'a> {
-    #[serde(borrow)]
-    object: Option<&'a RawValue>,
-    #[serde(borrow)]
-    entry: Option<&'a RawValue>,
+/// Declares objects of the envelope, of which every field is optional and keeps its text.
+macro_rules! envelope {
+    ($($name:ident { $($field:ident),+ })+) => {
+        $(#[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct $name<'a> {
+            $(#[serde(borrow)]
+            $field: Option<&'a RawValue>,)+
+        })+
+    };
 }
 
-#[derive(Default, Deserialize)]
-struct Entry<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    changes: Option<&'a RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-struct Change<'a> {
-    #[serde(borrow)]
-    field: Option<&'a RawValue>,
-    #[serde(borrow)]
-    value: Option<&'a RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-struct Value<'a> {
-    #[serde(borrow)]
-    metadata: Option<&'a RawValue>,
-    #[serde(borrow)]
-    contacts: Option<&'a RawValue>,
-    #[serde(borrow)]
-    messages: Option<&'a RawValue>,
-    #[serde(borrow)]
-    statuses: Option<&'a RawValue>,
-    #[serde(borrow)]
-    errors: Option<&'a RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-struct Metadata<'a> {
-    #[serde(borrow)]
-    phone_number_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    display_phone_number: Option<&'a RawValue>,
+envelope! {
+    Body { object, entry }
+    Entry { id, changes }
+    Change { field, value }
+    Value { metadata, contacts, messages, statuses, errors }
+    Metadata { phone_number_id, display_phone_number }
 }
 
 /// Takes `body` apart. Only what is not JSON (or not UTF-8) is an error.
 pub fn parse(body: &[u8]) -> Result<Webhook<'_>, NotJson> {
-    let json: &RawValue =
-        std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str(text).ok()).ok_or(NotJson)?;
-    let body: Body<'_> = fields(Some(json));
+    let json = std::str::from_utf8(body).map_err(|_| NotJson)?;
+    let body: Body<'_> = match object(json) {
+        Ok(body) => body,
+        Err(_) => serde_json::from_str::<&RawValue>(json).map(|_| Body::default()).map_err(|_| NotJson)?,
+    };
     let mut webhook = Webhook { object: text(body.object), items: Vec::new() };
     if webhook.object.as_deref() != Some(OBJECT) {
         return Ok(webhook);
     }
-    for entry in elements(body.entry) {
-        let entry: Entry<'_> = fields(Some(entry));
-        let waba_id = text(entry.id);
-        for change in elements(entry.changes) {
-            read_change(waba_id.as_ref(), fields(Some(change)), &mut webhook.items);
+    for entry in objects::<Entry<'_>>(body.entry) {
+        let waba_id = given(entry.id);
+        for change in objects::<Change<'_>>(entry.changes) {
+            read_change(waba_id.as_ref(), &change, &mut webhook.items);
         }
     }
     Ok(webhook)
 }
 
-fn read_change<'a>(waba_id: Option<&Cow<'a, str>>, change: Change<'a>, items: &mut Vec<Item<'a>>) {
+fn read_change<'a>(waba_id: Option<&Cow<'a, str>>, change: &Change<'a>, items: &mut Vec<Item<'a>>) {
     if change.field.is_none() && change.value.is_none() {
         return;
     }
     let value: Value<'a> = fields(change.value);
     let metadata: Metadata<'a> = fields(value.metadata);
-    let phone_number_id = text(metadata.phone_number_id);
-    let display_phone_number = text(metadata.display_phone_number);
+    let phone_number_id = given(metadata.phone_number_id);
+    let display_phone_number = given(metadata.display_phone_number);
     let field = text(change.field).unwrap_or_default();
     let is_messages = field == MESSAGES;
     let mut push = |kind, raw| {
@@ -181,10 +155,7 @@ fn read_messages<'a>(value: &Value<'a>, push: &mut impl FnMut(ItemKind, &'a str)
         Ok(ItemKind::Message(Box::new(message)))
     });
     each(value.statuses, &|json, _| Ok(ItemKind::Status(Box::new(Status::from_json(json)?))));
-    each(value.errors, &|json, _| match typed(json) {
-        Ok(error) => Ok(ItemKind::Error(error)),
-        Err(error) => Err(Unreadable(crate::raw::problem(&error))),
-    });
+    each(value.errors, &|json, _| Ok(ItemKind::Error(GraphError::from_json(json)?)));
     found
 }
 

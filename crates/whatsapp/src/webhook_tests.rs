@@ -11,7 +11,7 @@ fn envelope(value: &Json) -> String {
         .to_string()
 }
 
-fn value(rest: Json) -> Json {
+fn value(rest: &Json) -> Json {
     let mut value = json!({
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": "15550783881", "phone_number_id": "106540352242922"},
@@ -31,7 +31,7 @@ fn messages(body: &str) -> Vec<InboundMessage> {
 
 #[test]
 fn a_message_is_tied_to_its_contact() {
-    let body = envelope(&value(json!({
+    let body = envelope(&value(&json!({
         "contacts": [
             {"profile": {"name": "Bo"}, "wa_id": "2"},
             {"profile": {"name": "Ada", "username": "ada"}, "wa_id": "1", "user_id": "US.1"},
@@ -53,7 +53,7 @@ fn who_sent_it_is_found_whatever_is_missing() {
     let with = |from: Json, contacts: Json| {
         let mut message = text.clone();
         message.as_object_mut().unwrap().extend(from.as_object().unwrap().clone());
-        let body = envelope(&value(json!({"contacts": contacts, "messages": [message]})));
+        let body = envelope(&value(&json!({"contacts": contacts, "messages": [message]})));
         messages(&body).remove(0).contact.key().map(str::to_owned)
     };
     for (from, contacts, key) in [
@@ -76,7 +76,7 @@ fn who_sent_it_is_found_whatever_is_missing() {
 fn every_entry_change_and_item_is_walked() {
     let change = |ids: &[&str]| {
         let messages: Vec<_> = ids.iter().map(|id| json!({"id": id, "from": "1", "type": "text"})).collect();
-        json!({"field": "messages", "value": value(json!({"messages": messages}))})
+        json!({"field": "messages", "value": value(&json!({"messages": messages}))})
     };
     let body = json!({"object": "whatsapp_business_account", "entry": [
         {"id": "1", "changes": [change(&["a", "b"]), change(&["c"])]},
@@ -88,7 +88,7 @@ fn every_entry_change_and_item_is_walked() {
 
 #[test]
 fn one_bad_item_does_not_sink_its_neighbours() {
-    let body = envelope(&value(json!({
+    let body = envelope(&value(&json!({
         "messages": [
             {"from": "1", "type": "text"},
             "not an object",
@@ -112,7 +112,7 @@ fn one_bad_item_does_not_sink_its_neighbours() {
         .collect();
     assert_eq!(
         kinds,
-        ["unreadable", "unreadable", "message", "unreadable", "unreadable", "status", "error", "unreadable"]
+        ["unreadable", "unreadable", "message", "unreadable", "unreadable", "status", "error", "error"]
     );
 }
 
@@ -156,7 +156,7 @@ fn what_is_not_json_says_where() {
 fn odd_texts_pass_unharmed() {
     for text in ["\0", "'\"\\", "שלום", "👩‍👩‍👧", "a\u{202e}b", ""] {
         let body = envelope(&value(
-            json!({"messages": [{"id": "1", "from": "2", "type": "text", "text": {"body": text}}]}),
+            &json!({"messages": [{"id": "1", "from": "2", "type": "text", "text": {"body": text}}]}),
         ));
         // As Meta writes it: everything that is not ASCII is escaped.
         let escaped: String = body
@@ -171,8 +171,124 @@ fn odd_texts_pass_unharmed() {
         }
     }
     let half = r#"{"id":"1","from":"2","type":"text","text":{"body":"x\ud83d"}}"#;
-    let body = envelope(&value(json!({"messages": ["HERE"]}))).replace("\"HERE\"", half);
+    let body = envelope(&value(&json!({"messages": ["HERE"]}))).replace("\"HERE\"", half);
     assert_eq!(messages(&body)[0].text(), Some("x\u{fffd}"));
+}
+
+/// The one item of a value of which nothing but `rest` is known.
+fn kind(rest: &str) -> ItemKind {
+    let body = format!(
+        r#"{{"object":"whatsapp_business_account","entry":[{{"changes":[{{"field":"messages","value":{{{rest}}}}}]}}]}}"#
+    );
+    let mut items = parse(body.as_bytes()).unwrap().items;
+    assert_eq!(items.len(), 1, "{rest}");
+    items.remove(0).kind
+}
+
+#[test]
+fn an_odd_part_costs_nothing_but_itself() {
+    for odd in [
+        r#""errors":[{"title":"no code"}]"#,
+        r#""errors":[{"code":{}},7,[],{"code":1,"code":2}]"#,
+        r#""timestamp":1e999"#,
+        r#""timestamp":99999999999999999999999999"#,
+        r#""location":{"latitude":-1e999,"longitude":[]}"#,
+        r#""context":{"id":1e999,"forwarded":"maybe","referred_product":[{}]}"#,
+        r#""context":{"id":"a","id":"b"}"#,
+        r#""\ud83d":"\ud83d""#,
+        r#""type":"text""#,
+        r#""image":{"id":{"id":{"id":[[[[]]]]}}},"group_id":"""#,
+    ] {
+        let json = format!(r#"{{"id":"wamid.1","from":"1","type":"text","text":{{"body":"hi"}},{odd}}}"#);
+        let ItemKind::Message(message) = kind(&format!(r#""messages":[{json}]"#)) else { panic!("{odd}") };
+        assert_eq!((message.text(), message.contact.key()), (Some("hi"), Some("1")), "{odd}");
+        assert_eq!((message.timestamp, message.group_id), (None, None), "{odd}");
+    }
+    for odd in [r#""errors":[{"title":"x"}]"#, r#""timestamp":1e999,"errors":[{"code":1e999}]"#] {
+        let ItemKind::Status(status) =
+            kind(&format!(r#""statuses":[{{"id":"wamid.1","status":"failed",{odd}}}]"#))
+        else {
+            panic!("{odd}")
+        };
+        assert_eq!(
+            (status.status.label(), status.errors[0].code),
+            ("failed", crate::error::NO_CODE),
+            "{odd}"
+        );
+    }
+}
+
+#[test]
+fn an_odd_envelope_loses_no_message() {
+    let message = r#"{"id":"wamid.1","from":"1","type":"text","text":{"body":"hi"}}"#;
+    let value = format!(r#"{{"metadata":{{"phone_number_id":"9"}},"messages":[{message}]}}"#);
+    let change = format!(r#"{{"field":"messages","value":{value}}}"#);
+    let entry = format!(r#"{{"id":"1","changes":[{change}]}}"#);
+    let object = r#""object":"whatsapp_business_account""#;
+    for body in [
+        format!(r#" {{{object},"entry":[{entry}]}} "#),
+        format!(r#"{{{object},"entry":null,"entry":[{entry}]}}"#),
+        format!(r#"{{"\ud83d":1e999,{object},{object},"entry":[{entry}]}}"#),
+        format!(r#"{{{object},"entry":[[],1e999,"\ud83d",{entry}]}}"#),
+        format!(r#"{{{object},"entry":[{{"id":"1","id":"1","changes":[{change}]}}]}}"#),
+        format!(r#"{{{object},"entry":[{{"id":1e999,"changes":[null,[{change}],{change}]}}]}}"#),
+        format!(
+            r#"{{{object},"entry":[{{"changes":[{{"field":"messages","field":"messages","value":{value}}}]}}]}}"#
+        ),
+        format!(
+            r#"{{"entry":[{{"changes":[{{"value":{value},"field":"m\u0065ssages","\udc00":0}}]}}],{object}}}"#
+        ),
+    ] {
+        let webhook = parse(body.as_bytes()).unwrap();
+        let [item] = &webhook.items[..] else { panic!("{body}") };
+        assert!(matches!(item.kind, ItemKind::Message(_)), "{body}");
+        assert_eq!((item.raw, item.phone_number_id.as_deref()), (message, Some("9")), "{body}");
+    }
+    assert!(matches!(kind(r#""messages":1e999"#), ItemKind::Unreadable(_)));
+    assert!(matches!(kind(r#""metadata":["9"],"messages":[["wamid.1"]]"#), ItemKind::Unreadable(_)));
+}
+
+#[test]
+fn deep_nesting_is_no_danger() {
+    for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+        let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+        for message in [
+            format!(r#"{{"id":"1","from":"2","type":"text","text":{{"body":"hi"}},"x":{deep}}}"#),
+            format!(
+                r#"{{"id":"1","from":"2","type":"text","text":{{"body":"hi"}},"context":{deep},"errors":{deep}}}"#
+            ),
+        ] {
+            let ItemKind::Message(message) = kind(&format!(r#""messages":[{message}],"contacts":{deep}"#))
+            else {
+                panic!("not a message")
+            };
+            assert_eq!(message.text(), Some("hi"));
+        }
+        assert!(matches!(kind(&format!(r#""statuses":[{deep}]"#)), ItemKind::Unreadable(_)));
+        assert_eq!(parse(deep.as_bytes()).unwrap().items.len(), 0);
+        assert!(parse(&deep.as_bytes()[..deep.len() - 1]).is_err());
+    }
+}
+
+#[test]
+fn nothing_of_a_person_is_shown() {
+    let body = envelope(&value(&json!({
+        "contacts": [{"profile": {"name": "Ada Secret", "username": "secret"}, "wa_id": "15550100001"}],
+        "messages": [
+            {"from": "15550100001", "id": "wamid.1", "type": "text", "text": {"body": "secret"}, "context": {"from": "15550100001"}},
+            {"from": "15550100001", "id": "wamid.2", "type": "image", "image": {"caption": "secret", "filename": "secret"}},
+            {"from": "15550100001", "id": "wamid.3", "type": "interactive", "interactive": {"button_reply": {"title": "secret"}}},
+        ],
+        "statuses": [{"id": "wamid.4", "status": "failed", "recipient_id": "15550100001", "errors": [{"code": 1, "message": "secret"}]}],
+        "errors": [{"code": 1, "error_data": {"details": "secret 15550100001"}}],
+    })));
+    let webhook = parse(body.as_bytes()).unwrap();
+    let messages = messages(&body);
+    let contents: Vec<_> =
+        messages.iter().map(|one| (&one.content, &one.context, &one.media, &one.contact)).collect();
+    let shown = format!("{webhook:?} {contents:?}");
+    assert!(shown.contains("wamid.4") && shown.contains("Interactive(Button)"), "{shown}");
+    assert!(!shown.to_lowercase().contains("secret") && !shown.contains("15550100001"), "{shown}");
 }
 
 proptest! {
@@ -183,7 +299,7 @@ proptest! {
 
     #[test]
     fn nor_does_a_valid_body_with_something_wrong(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-        let mut body = envelope(&value(json!({
+        let mut body = envelope(&value(&json!({
             "contacts": [{"profile": {"name": "A"}, "wa_id": "1"}],
             "messages": [{"id": "1", "from": "2", "type": "text", "timestamp": "3", "text": {"body": "\u{1f600}"}}],
             "statuses": [{"id": "1", "status": "sent", "errors": [{"code": 1}]}],

@@ -127,14 +127,14 @@ impl BackendClient {
             .body(body)
             .send()
             .await
-            .map_err(broken)?;
+            .map_err(|error| broken(&error))?;
         let status = response.status();
         if !status.is_success() {
             let retry_after = retry_after(response.headers());
             return Err(BackendError::Status { status: status.as_u16(), retry_after });
         }
         let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| broken(&error))? {
             if answer.len() + chunk.len() > LARGEST_ANSWER {
                 return Err(Unreadable(format!("it is larger than {LARGEST_ANSWER} bytes")).into());
             }
@@ -144,8 +144,8 @@ impl BackendClient {
     }
 }
 
-fn broken(error: reqwest::Error) -> BackendError {
-    let text = root_cause(&error);
+fn broken(error: &reqwest::Error) -> BackendError {
+    let text = root_cause(error);
     if error.is_connect() { BackendError::Unreachable(text) } else { BackendError::Broken(text) }
 }
 

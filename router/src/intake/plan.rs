@@ -35,13 +35,13 @@ pub fn plan(webhook: Webhook<'_>, body: Bytes, table: &Table, received_at: Micro
     };
     let mut plan = Plan { delivery, foreign: 0, unanswerable: 0 };
     for item in webhook.items {
-        plan.add(item, table, received_at);
+        plan.add(&item, table, received_at);
     }
     plan
 }
 
 impl Plan {
-    fn add(&mut self, item: Item<'_>, table: &Table, now: Micros) {
+    fn add(&mut self, item: &Item<'_>, table: &Table, now: Micros) {
         let channel = match item.phone_number_id.as_deref() {
             None => None,
             Some(number) => match table.channel_of_number(number) {
@@ -60,18 +60,18 @@ impl Plan {
                 }
                 None => {
                     self.unanswerable += 1;
-                    self.keep(&item, Some(channel));
+                    self.keep(item, Some(channel));
                 }
             },
             (ItemKind::Status(status), Some(channel)) => match delivery_state(&status.status) {
                 Some(state) => self.delivery.statuses.push(new_status(status, state, channel, now)),
-                None => self.keep(&item, Some(channel)),
+                None => self.keep(item, Some(channel)),
             },
             (ItemKind::Message(_) | ItemKind::Unreadable(_), _) => {
                 self.unanswerable += 1;
-                self.keep(&item, channel);
+                self.keep(item, channel);
             }
-            (ItemKind::Status(_) | ItemKind::Error(_) | ItemKind::Change, _) => self.keep(&item, channel),
+            (ItemKind::Status(_) | ItemKind::Error(_) | ItemKind::Change, _) => self.keep(item, channel),
         }
     }
 

@@ -3,6 +3,7 @@
 //! WAL with `synchronous=FULL`: a commit that was reported is on disk even if the power fails the moment after.
 
 mod accept;
+mod checkpoint;
 mod conversations;
 mod finish;
 mod lanes;
@@ -24,7 +25,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use rusqlite::Connection;
+use rusqlite::{Connection, config::DbConfig};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -45,9 +46,8 @@ use super::{
 /// far below by the connections that can be open.
 const WAITING_ACCEPTS: usize = 4_096;
 
-/// Pages of 4 KiB in the WAL before SQLite copies them back. Larger than the default of 1,000, so that under load
-/// the copying is done in fewer, larger runs.
-const WAL_PAGES: i64 = 8_000;
+/// Pages of 4 KiB in the WAL before SQLite copies them back inside a commit: a net under [`checkpoint`], 256 MiB.
+const WAL_PAGES: i64 = 64_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -64,7 +64,9 @@ pub enum OpenError {
 pub struct SqliteStore {
     calls: mpsc::Sender<Call>,
     gauges: Arc<Gauges>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Dropping it ends the thread that shortens the WAL.
+    stop_checkpoints: Option<mpsc::Sender<()>>,
 }
 
 impl SqliteStore {
@@ -91,7 +93,17 @@ impl SqliteStore {
                 writer.run(&receiver);
             })
             .map_err(|source| LocationError::File { path: path.clone(), source })?;
-        Ok(Self { calls, gauges, thread: Mutex::new(Some(thread)) })
+        let (stop_checkpoints, stop) = mpsc::channel();
+        let checkpoints = {
+            let (path, calls) = (path.clone(), calls.clone());
+            std::thread::Builder::new()
+                .name("sqlite-wal".to_owned())
+                .spawn(move || checkpoint::run(&path, &calls, &stop))
+                .map_err(|source| LocationError::File { path: location.0.clone(), source })?
+        };
+        // Joined in this order: the second lives as long as anybody can still send to it.
+        let threads = Mutex::new(vec![checkpoints, thread]);
+        Ok(Self { calls, gauges, threads, stop_checkpoints: Some(stop_checkpoints) })
     }
 
     async fn call<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, StoreError> {
@@ -104,10 +116,11 @@ impl SqliteStore {
 impl Drop for SqliteStore {
     /// Waits until the last commit is done and the file is free for the next process.
     fn drop(&mut self) {
+        self.stop_checkpoints = None;
         let (closed, _) = mpsc::channel();
         drop(std::mem::replace(&mut self.calls, closed));
-        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
-        if let Some(thread) = thread {
+        let threads = self.threads.get_mut().map(std::mem::take).unwrap_or_default();
+        for thread in threads {
             let _ = thread.join();
         }
     }
@@ -174,6 +187,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -16_384)?; // KiB
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    // A plan made once is good for every parameter: these are all look-ups by key.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }

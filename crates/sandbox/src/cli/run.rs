@@ -18,6 +18,9 @@ pub(super) struct RunArguments {
     /// Where the server is
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8001", value_parser = super::listen_address)]
     server_listen: SocketAddr,
+    /// Your own backend instead of the server: the address that has POST /process below it
+    #[arg(long, value_name = "URL")]
+    backend: Option<String>,
     /// Folder for the router's database, kept afterwards [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -48,6 +51,10 @@ async fn run(arguments: RunArguments) -> ExitCode {
         .server_listen(arguments.server_listen)
         .output(Output::Terminal)
         .inherit_env();
+    if let Some(backend) = arguments.backend {
+        // The router checks the address, and says what is wrong with it.
+        builder = builder.without_server().router_env("SERVER_BASE_URL", backend);
+    }
     if let Some(data) = arguments.data {
         builder = builder.data_dir(data);
     }

@@ -43,6 +43,7 @@ pub async fn run(options: &LoadOptions) -> Result<Report, LoadError> {
         options,
         plan,
         &tally.result(),
+        stack.simulator().statuses_accepted(),
         after.router - before.router,
         after.server - before.server,
         after.own - before.own,

@@ -17,6 +17,8 @@ pub struct Report {
     pub contacts: u64,
     pub connections: u64,
     pub statuses_per_reply: u8,
+    /// Statuses that the router took until the last reply had arrived.
+    pub statuses_accepted: u64,
     pub sent: u64,
     pub accepted: u64,
     pub answered: u64,
@@ -49,6 +51,7 @@ impl Report {
         options: &LoadOptions,
         plan: Plan,
         result: &tally::Result,
+        statuses_accepted: u64,
         router: Usage,
         server: Usage,
         sandbox: Usage,
@@ -62,6 +65,7 @@ impl Report {
             contacts: plan.contacts,
             connections: plan.connections,
             statuses_per_reply: options.statuses,
+            statuses_accepted,
             sent: result.sent,
             accepted: result.accepted,
             answered: result.answered,
@@ -128,6 +132,7 @@ impl fmt::Display for Report {
             self.misdirected,
             self.unknown
         )?;
+        writeln!(f, "  statuses     {} accepted", self.statuses_accepted)?;
         writeln!(
             f,
             "  trouble      answers other than 200: {}, broken connections: {}",

@@ -142,7 +142,14 @@ fn write(outcome: Outcome, version: u32) -> (Option<u16>, Written) {
 }
 
 fn version_header(version: u32) -> HeaderValue {
-    HeaderValue::try_from(format!("v{version}.0")).unwrap_or(HeaderValue::from_static("v25.0"))
+    HeaderValue::from_static(match version {
+        21 => "v21.0",
+        22 => "v22.0",
+        23 => "v23.0",
+        24 => "v24.0",
+        26 => "v26.0",
+        _ => "v25.0",
+    })
 }
 
 #[expect(

@@ -79,6 +79,7 @@ pub(crate) struct Records {
     webhooks: Mutex<VecDeque<WebhookRecord>>,
     next_id: AtomicU64,
     next_seq: AtomicU64,
+    statuses_accepted: AtomicU64,
     /// How many messages there are, for whoever waits for them.
     taken: watch::Sender<usize>,
 }
@@ -91,6 +92,7 @@ impl Records {
             webhooks: Mutex::default(),
             next_id: AtomicU64::new(1),
             next_seq: AtomicU64::new(1),
+            statuses_accepted: AtomicU64::new(0),
             taken: watch::Sender::new(0),
         }
     }
@@ -98,6 +100,14 @@ impl Records {
     /// An id for a call or a webhook.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn statuses_accepted(&self, count: usize) {
+        self.statuses_accepted.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn statuses_accepted_so_far(&self) -> u64 {
+        self.statuses_accepted.load(Ordering::Relaxed)
     }
 
     pub(crate) fn take(&self, mut message: GraphMessage) {

@@ -212,6 +212,8 @@ async fn post_until_accepted(shared: &Arc<Shared>, body: Bytes) -> bool {
 }
 
 fn note_accepted(shared: &Arc<Shared>, items: Vec<Item>) {
+    let statuses = items.iter().filter(|item| matches!(item, Item::Status(_))).count();
+    shared.records.statuses_accepted(statuses);
     if shared.options.recording == Recording::Counters {
         return;
     }

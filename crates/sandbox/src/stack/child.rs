@@ -37,6 +37,10 @@ pub(super) struct Service {
     pub(super) running: Option<Running>,
 }
 
+/// Settings that a person may have set for a real router, and that would contradict what the stack sets.
+const CONTRADICTING: [&str; 4] =
+    ["WHATSAPP_VERIFY_TOKEN", "WHATSAPP_APP_SECRET", "ADMIN_LISTEN", "SECRETS_DIR"];
+
 #[derive(Debug)]
 pub(super) struct Running {
     child: Child,
@@ -79,6 +83,9 @@ impl Service {
         let mut command = Command::new(&self.program);
         if !self.inherit_env {
             command.env_clear().envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        }
+        for name in CONTRADICTING {
+            command.env_remove(name);
         }
         command.args(&self.arguments).envs(&self.env);
         // A group of its own: Ctrl-C reaches this process alone, which then ends the others in order.

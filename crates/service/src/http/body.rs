@@ -1,24 +1,47 @@
 //! Reads a request's body up to a limit, without copying it when it came in one piece.
 
-use std::pin::pin;
+use std::{
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
-use poem::{Body, http::HeaderMap, http::header::CONTENT_LENGTH};
+use futures_util::{Stream, StreamExt};
+use poem::{
+    Body,
+    http::{HeaderMap, StatusCode, header::CONTENT_LENGTH},
+};
 
 use super::Problem;
 
 /// A chunked body has no announced length; this much is reserved before it proves to be long.
 const FIRST_RESERVE: usize = 16 * 1024;
 
+/// What is read and thrown away of a body that is too long, so that the client gets to read the answer: closing a
+/// connection with unread bytes resets it, and most clients then report a broken pipe instead of the 413.
+const DISCARDED: usize = 32 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
 /// The whole body. The error is a 413 problem as soon as the announced or the received length is over `limit`,
 /// or a 400 one when the connection broke off.
 pub async fn read_limited(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large(limit));
-    }
     let mut pieces = pin!(body.into_bytes_stream());
+    let result = match announced {
+        Some(length) if length > limit => Err(too_large(limit)),
+        _ => collect(pieces.as_mut(), announced, limit).await,
+    };
+    if result.as_ref().is_err_and(|problem| problem.status() == StatusCode::PAYLOAD_TOO_LARGE) {
+        // Whoever is still not done then sends more than anybody would by mistake.
+        let _ = tokio::time::timeout(DISCARD_TIME, discard(pieces)).await;
+    }
+    result
+}
+
+async fn collect<S>(mut pieces: Pin<&mut S>, announced: Option<usize>, limit: usize) -> Result<Bytes, Problem>
+where
+    S: Stream<Item = std::io::Result<Bytes>>,
+{
     let Some(first) = pieces.next().await else {
         return Ok(Bytes::new());
     };
@@ -26,7 +49,6 @@ pub async fn read_limited(headers: &HeaderMap, body: Body, limit: usize) -> Resu
     let Some(second) = pieces.next().await else {
         return Ok(first);
     };
-
     let mut whole = BytesMut::with_capacity(announced.unwrap_or(FIRST_RESERVE).max(first.len()));
     whole.extend_from_slice(&first);
     let mut next = Some(second);
@@ -36,6 +58,16 @@ pub async fn read_limited(headers: &HeaderMap, body: Body, limit: usize) -> Resu
         next = pieces.next().await;
     }
     Ok(whole.freeze())
+}
+
+async fn discard<S: Stream<Item = std::io::Result<Bytes>>>(mut pieces: Pin<&mut S>) {
+    let mut left = DISCARDED;
+    while let Some(Ok(piece)) = pieces.next().await {
+        match left.checked_sub(piece.len()) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
 }
 
 fn checked(piece: std::io::Result<Bytes>, before: usize, limit: usize) -> Result<Bytes, Problem> {
@@ -50,7 +82,6 @@ fn too_large(limit: usize) -> Problem {
 #[cfg(test)]
 mod tests {
     use futures_util::stream;
-    use poem::http::StatusCode;
 
     use super::*;
 

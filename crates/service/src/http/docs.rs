@@ -1,5 +1,7 @@
 //! The API's documentation: `/openapi.json` always, and Swagger UI at `/docs` unless it is switched off.
 
+use std::sync::{Arc, OnceLock};
+
 use bytes::Bytes;
 use poem::{
     Endpoint, IntoResponse, PathPattern, Request, Response, Result,
@@ -23,17 +25,18 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style
     img-src 'self' data:; font-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-/// The rendered documentation. The page is about 1.6 MB; every answer shares the one copy of it.
+/// The documentation. The page is about 1.6 MB: it is made when somebody asks for it first, and every answer shares
+/// the one copy of it.
 #[derive(Debug, Clone)]
 pub struct Docs {
     document: Bytes,
-    page: Option<Bytes>,
+    page: Option<Arc<OnceLock<Bytes>>>,
 }
 
 impl Docs {
     /// Of the service whose document is shown; without `page` there is no `/docs`.
     pub fn of<T: OpenApi, W: Webhook>(service: &OpenApiService<T, W>, page: bool) -> Self {
-        Self { document: document_of(service).into(), page: page.then(|| service.swagger_ui_html().into()) }
+        Self { document: document_of(service).into(), page: page.then(Arc::default) }
     }
 
     /// The OpenAPI document as it is served and committed.
@@ -59,7 +62,7 @@ impl Docs {
                 let page = Response::builder()
                     .content_type("text/html; charset=utf-8")
                     .header(CONTENT_SECURITY_POLICY, policy)
-                    .body(page.clone());
+                    .body(page.get_or_init(|| render(self.document()).into()).clone());
                 (DOCS_PATH, page)
             }
             _ => return None,
@@ -67,6 +70,13 @@ impl Docs {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         Some((route, response))
     }
+}
+
+/// Swagger UI showing `document`. poem renders the page of a service; here it is that of an empty one, with the
+/// document in place of its own.
+fn render(document: &str) -> String {
+    let empty = OpenApiService::new((), "", "");
+    empty.swagger_ui_html().replacen(&empty.spec(), document.trim_end(), 1)
 }
 
 /// The OpenAPI document, pretty, with a line end: what the `openapi` subcommand prints.

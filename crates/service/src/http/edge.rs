@@ -42,12 +42,6 @@ impl Edge {
         self.routes = Arc::new(routes);
         self
     }
-
-    #[doc(hidden)]
-    #[must_use]
-    pub fn with_allowed(self, routes: Routes) -> Self {
-        self.with_routes(routes)
-    }
 }
 
 impl<E: Endpoint> Middleware<E> for Edge {

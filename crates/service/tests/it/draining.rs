@@ -1,4 +1,4 @@
-//! The end of a service over real sockets. Nothing here waits for a time; every step waits for the one before.
+//! The end of a service over real sockets. Every step waits for the one before; none fails for being slow.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

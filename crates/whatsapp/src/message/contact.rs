@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// The person at the other end, as the message and `value.contacts` tell together.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Contact {
     /// The phone number in digits; absent for people who hide it behind a username.
     #[serde(skip_serializing_if = "Option::is_none")]

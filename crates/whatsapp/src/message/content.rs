@@ -1,7 +1,7 @@
 //! What a message holds, by type: the part that routing and answering need.
 
 /// The typed core of a message's content.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Content {
     Text {
         body: String,
@@ -45,7 +45,7 @@ pub enum Content {
 }
 
 /// The answer to an interactive message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum InteractiveReply {
     Button {
         id: Option<String>,

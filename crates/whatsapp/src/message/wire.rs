@@ -6,24 +6,24 @@ use super::{
     Contact, Content, Context, InboundMessage, InteractiveReply, Media, ReferredProduct, Unreadable,
 };
 use crate::{
-    error::GraphError,
-    lenient::{boolean, float, integer, object, objects, text},
+    error::{GraphError, listed},
+    lenient::{boolean, float, given, object, seconds, text},
 };
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Message {
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "given")]
     id: Option<String>,
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "given")]
     from: Option<String>,
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "given")]
     from_user_id: Option<String>,
-    #[serde(deserialize_with = "integer")]
+    #[serde(deserialize_with = "seconds")]
     timestamp: Option<i64>,
-    #[serde(rename = "type", deserialize_with = "text")]
+    #[serde(rename = "type", deserialize_with = "given")]
     message_type: Option<String>,
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "given")]
     group_id: Option<String>,
     #[serde(deserialize_with = "object")]
     context: Option<WireContext>,
@@ -53,7 +53,7 @@ pub(super) struct Message {
     edit: Option<Original>,
     #[serde(deserialize_with = "object")]
     revoke: Option<Original>,
-    #[serde(deserialize_with = "objects")]
+    #[serde(deserialize_with = "listed")]
     errors: Vec<GraphError>,
 }
 
@@ -86,24 +86,24 @@ lenient_objects! {
         name: "text" => String;
         address: "text" => String;
     }
-    Reaction { message_id: "text" => String; emoji: "text" => String; }
+    Reaction { message_id: "given" => String; emoji: "given" => String; }
     System {
         kind: "text" => String, "type";
         body: "text" => String;
-        wa_id: "text" => String;
-        user_id: "text" => String;
+        wa_id: "given" => String;
+        user_id: "given" => String;
     }
-    Original { original_message_id: "text" => String; }
+    Original { original_message_id: "given" => String; }
     WireContext {
-        from: "text" => String;
-        id: "text" => String;
+        from: "given" => String;
+        id: "given" => String;
         forwarded: "boolean" => bool;
         frequently_forwarded: "boolean" => bool;
         referred_product: "object" => Product;
     }
     Product { catalog_id: "text" => String; product_retailer_id: "text" => String; }
     WireMedia {
-        id: "text" => String;
+        id: "given" => String;
         mime_type: "text" => String;
         sha256: "text" => String;
         filename: "text" => String;
@@ -115,20 +115,17 @@ lenient_objects! {
 
 impl Message {
     pub(super) fn into_message(mut self) -> Result<InboundMessage, Unreadable> {
-        let id = self.id.take().filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| Unreadable("the message has no id".to_owned()))?;
+        let id = self.id.take().ok_or_else(|| Unreadable("the message has no id".to_owned()))?;
         let message_type = self.message_type.take().unwrap_or_else(|| "unknown".to_owned());
         let media = self.media(&message_type);
         let content = if media.is_some() { Content::Media } else { self.content(&message_type) };
-        let wa_id = self.from.filter(|from| !from.is_empty());
-        let user_id = self.from_user_id.filter(|user_id| !user_id.is_empty());
         Ok(InboundMessage {
             id,
-            from: wa_id.clone(),
+            from: self.from.clone(),
             timestamp: self.timestamp,
             message_type,
             group_id: self.group_id,
-            contact: Contact { wa_id, user_id, username: None, name: None },
+            contact: Contact { wa_id: self.from, user_id: self.from_user_id, username: None, name: None },
             context: self.context.map(WireContext::into_context),
             media,
             content,
@@ -171,10 +168,10 @@ impl Message {
                 name: place.name,
                 address: place.address,
             }),
-            "reaction" => self.reaction.take().map(|reaction| Content::Reaction {
-                message_id: reaction.message_id,
-                emoji: reaction.emoji.filter(|emoji| !emoji.is_empty()),
-            }),
+            "reaction" => self
+                .reaction
+                .take()
+                .map(|reaction| Content::Reaction { message_id: reaction.message_id, emoji: reaction.emoji }),
             "system" => self.system.take().map(|system| Content::System {
                 kind: system.kind,
                 body: system.body,

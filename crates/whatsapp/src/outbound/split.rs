@@ -1,8 +1,10 @@
 //! Cuts a text that is too long for one message, where a person would: between lines, else between words.
 
+use unicode_segmentation::GraphemeCursor;
+
 /// Pieces of at most `limit` characters, in order; only white space at the cuts is lost. No piece is empty or
-/// blank. A word longer than the limit is cut inside, but not within an emoji of several characters if that can be
-/// avoided.
+/// blank. A word longer than the limit is cut inside, but not within what a person sees as one character if that
+/// can be avoided.
 pub fn split_text(text: &str, limit: usize) -> Vec<&str> {
     let limit = limit.max(1);
     let mut pieces = Vec::new();
@@ -36,38 +38,15 @@ fn cut_at(rest: &str, over: usize) -> usize {
     line.or_else(word).unwrap_or_else(|| between_clusters(rest, over))
 }
 
-/// The last place at or before `over` that is not inside an emoji sequence; `over` when there is none.
+/// The last place at or before `over` that is not inside a grapheme cluster (an emoji of several characters, a
+/// letter with its marks); `over` when the first cluster is too long already.
 fn between_clusters(rest: &str, over: usize) -> usize {
-    let mut at = over;
-    // The longest sequences in use have about ten characters.
-    for _ in 0..32 {
-        let after = rest[at..].chars().next();
-        let before = rest[..at].chars().next_back();
-        match (before, after) {
-            (Some(before), Some(after)) if joins(rest, at, before, after) => at -= before.len_utf8(),
-            _ => break,
-        }
+    let mut cursor = GraphemeCursor::new(over, rest.len(), true);
+    // Neither can fail: the whole text is at hand.
+    if cursor.is_boundary(rest, 0) == Ok(true) {
+        return over;
     }
-    if at == 0 { over } else { at }
-}
-
-const ZERO_WIDTH_JOINER: char = '\u{200d}';
-
-fn joins(rest: &str, at: usize, before: char, after: char) -> bool {
-    let extends = matches!(after,
-        ZERO_WIDTH_JOINER
-        | '\u{fe00}'..='\u{fe0f}'     // variation selectors
-        | '\u{1f3fb}'..='\u{1f3ff}'   // skin tones
-        | '\u{20e3}'                  // keycap
-        | '\u{0300}'..='\u{036f}'     // combining marks
-        | '\u{e0020}'..='\u{e007f}'   // tags of flags
-    );
-    let flags = rest[..at].chars().rev().take_while(|char| is_regional(*char)).count();
-    extends || before == ZERO_WIDTH_JOINER || (is_regional(after) && flags % 2 == 1)
-}
-
-fn is_regional(char: char) -> bool {
-    matches!(char, '\u{1f1e6}'..='\u{1f1ff}')
+    cursor.prev_boundary(rest, 0).ok().flatten().filter(|at| *at > 0).unwrap_or(over)
 }
 
 #[cfg(test)]
@@ -93,6 +72,9 @@ mod tests {
             ("👩‍👩‍👧👩‍👩‍👧", 6, vec!["👩‍👩‍👧", "👩‍👩‍👧"]),
             ("🇩🇪🇫🇷🇮🇹", 3, vec!["🇩🇪", "🇫🇷", "🇮🇹"]),
             ("👍🏽👍🏽", 3, vec!["👍🏽", "👍🏽"]),
+            ("กำกำกำกำ", 3, vec!["กำ", "กำ", "กำ", "กำ"]),
+            ("किकिकि", 3, vec!["कि", "कि", "कि"]),
+            ("e\u{301}e\u{301}", 3, vec!["e\u{301}", "e\u{301}"]),
             ("👩‍👩‍👧", 2, vec!["👩\u{200d}", "👩\u{200d}", "👧"]),
         ] {
             assert_eq!(split_text(text, limit), pieces, "{text:?} at {limit}");
@@ -101,7 +83,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_but_white_space_is_lost(text in r"[a-z \n😀🇩🇪é\u{200d}]{0,80}", limit in 1usize..20) {
+        fn nothing_but_white_space_is_lost(text in r"[a-z \n😀🇩🇪é\u{200d}\u{301}กำकि]{0,80}", limit in 1usize..20) {
             let pieces = split_text(&text, limit);
             let visible = |text: &str| text.chars().filter(|char| !char.is_whitespace()).collect::<String>();
             prop_assert_eq!(visible(&pieces.concat()), visible(&text));

@@ -5,29 +5,25 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{
-    lenient,
-    message::Contact,
-    raw::{elements, typed},
-};
+use crate::{lenient, message::Contact, raw};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Wire {
     #[serde(deserialize_with = "lenient::object")]
     profile: Option<Profile>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     wa_id: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     user_id: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Profile {
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     name: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
+    #[serde(deserialize_with = "lenient::given")]
     username: Option<String>,
 }
 
@@ -42,8 +38,7 @@ const INDEXED_FROM: usize = 8;
 
 impl Contacts {
     pub(super) fn read(raw: Option<&RawValue>) -> Self {
-        let list: Vec<Contact> =
-            elements(raw).into_iter().filter_map(|entry| typed(entry.get()).ok()).map(contact).collect();
+        let list: Vec<Contact> = raw::objects(raw).into_iter().map(contact).collect();
         let mut index = HashMap::new();
         if list.len() >= INDEXED_FROM {
             for (position, contact) in list.iter().enumerate() {
@@ -82,11 +77,5 @@ impl Contacts {
 
 fn contact(wire: Wire) -> Contact {
     let Profile { name, username } = wire.profile.unwrap_or_default();
-    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    Contact {
-        wa_id: given(wire.wa_id),
-        user_id: given(wire.user_id),
-        username: given(username),
-        name: given(name),
-    }
+    Contact { wa_id: wire.wa_id, user_id: wire.user_id, username, name }
 }

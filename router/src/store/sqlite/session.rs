@@ -9,6 +9,9 @@ use crate::store::{Contact, Depth, StoreError};
 /// Identifiers of a channel kept in memory, to spare a look-up for each message; past this the cache starts anew.
 const CACHED_CONVERSATIONS: usize = 20_000;
 
+/// A conversation's key in the database, and its contact.
+pub(super) type Conversation = (i64, Arc<Contact>);
+
 /// Memory of the writer that outlives a transaction. All of it can be rebuilt from the database.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -16,24 +19,24 @@ pub(super) struct Memory {
     pub(super) owner: String,
     /// Grows by one with each lease, over restarts too (it starts at the present in microseconds).
     pub(super) last_token: i64,
-    /// Whether `orphan_status` may hold anything.
-    pub(super) has_orphans: bool,
+    /// Whether `orphan_status` holds anything; `None` until somebody has looked.
+    pub(super) has_orphans: Option<bool>,
     /// By channel, then by identifier.
-    conversations: HashMap<Arc<str>, HashMap<Box<str>, (i64, Arc<Contact>)>>,
+    conversations: HashMap<Arc<str>, HashMap<Box<str>, Conversation>>,
 }
 
 impl Memory {
     pub(super) fn new(owner: String, now: i64) -> Self {
-        Self { owner, last_token: now, has_orphans: true, conversations: HashMap::new() }
+        Self { owner, last_token: now, has_orphans: None, conversations: HashMap::new() }
     }
 
     /// After a rollback nothing that was learned in the transaction may be believed.
     pub(super) fn forget(&mut self) {
         self.conversations.clear();
-        self.has_orphans = true;
+        self.has_orphans = None;
     }
 
-    pub(super) fn cached(&self, channel: &str, identifier: &str) -> Option<&(i64, Arc<Contact>)> {
+    pub(super) fn cached(&self, channel: &str, identifier: &str) -> Option<&Conversation> {
         self.conversations.get(channel)?.get(identifier)
     }
 

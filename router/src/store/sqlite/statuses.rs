@@ -80,7 +80,7 @@ impl Session<'_> {
                 "INSERT OR IGNORE INTO orphan_status (wamid, state, at, error) VALUES (?1, ?2, ?3, ?4)",
             )?
             .execute(params![status.wamid, status.state, status.at, status.error])?;
-        self.memory.has_orphans = true;
+        self.memory.has_orphans = Some(true);
         Ok(())
     }
 
@@ -93,7 +93,12 @@ impl Session<'_> {
 
     /// Applies the statuses that overtook Graph's answer, now that the message's wamid is known.
     pub(super) fn adopt_orphans(&mut self, seq: i64, wamid: &str) -> rusqlite::Result<()> {
-        if !self.memory.has_orphans {
+        let has_orphans = match self.memory.has_orphans {
+            Some(known) => known,
+            None => self.sql.prepare_cached("SELECT 1 FROM orphan_status LIMIT 1")?.exists([])?,
+        };
+        self.memory.has_orphans = Some(has_orphans);
+        if !has_orphans {
             return Ok(());
         }
         let orphans: Vec<(DeliveryState, Micros, Option<String>)> = self
@@ -105,6 +110,7 @@ impl Session<'_> {
         for (state, at, error) in orphans {
             self.advance(seq, known, state, at, None, error.as_deref())?;
             known = known.advanced_by(state);
+            self.memory.has_orphans = None;
         }
         Ok(())
     }

@@ -10,7 +10,10 @@ use std::sync::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::session::{Failure, Memory, Session};
+use super::{
+    checkpoint,
+    session::{Failure, Memory, Session},
+};
 use crate::store::{
     Accepted, Claims, Delivery, Depth, Finished, Item, Lease, MessageId, Micros, Outcome, Queue, Refusal,
     StoreError, now,
@@ -24,12 +27,31 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 #[derive(Debug)]
 pub(super) enum Call {
     Accept(Box<Delivery>, usize, Reply<Accepted>),
-    Claim { queue: Queue, limit: usize, at: Micros, reply: Reply<Claims> },
-    Finish { lease: Lease, item: Item, outcome: Outcome, claim_outbox: bool, reply: Reply<Finished> },
-    Defer { lease: Lease, seq: i64, refusal: Refusal, due_at: Micros, reply: Reply<()> },
+    Claim {
+        queue: Queue,
+        limit: usize,
+        at: Micros,
+        reply: Reply<Claims>,
+    },
+    Finish {
+        lease: Lease,
+        item: Item,
+        outcome: Outcome,
+        claim_outbox: bool,
+        reply: Reply<Finished>,
+    },
+    Defer {
+        lease: Lease,
+        seq: i64,
+        refusal: Refusal,
+        due_at: Micros,
+        reply: Reply<()>,
+    },
     Release(Vec<Lease>, Reply<()>),
     Probe(Reply<()>),
     MessageState(MessageId, Reply<Option<String>>),
+    /// Copy the rest of the WAL, between two transactions.
+    Checkpoint,
 }
 
 /// What a call came to, kept until the commit is on disk.
@@ -80,7 +102,14 @@ impl Writer {
         while let Ok(first) = calls.recv() {
             batch.push(first);
             batch.extend(calls.try_iter().take(LARGEST_BATCH - 1));
-            self.serve(&mut batch);
+            let asked = batch.len();
+            batch.retain(|call| !matches!(call, Call::Checkpoint));
+            if batch.len() < asked {
+                checkpoint::copy_rest(&self.connection);
+            }
+            if !batch.is_empty() {
+                self.serve(&mut batch);
+            }
         }
     }
 
@@ -156,6 +185,7 @@ fn apply(session: &mut Session<'_>, call: &Call, now: Micros) -> rusqlite::Resul
             session.defer(*lease, *seq, refusal, *due_at).map(|()| Done::Nothing)
         }
         Call::Probe(_) => session.probe(now).map(|()| Done::Nothing).map_err(Failure::from),
+        Call::Checkpoint => Ok(Done::Nothing),
         Call::MessageState(id, _) => session.message_state(*id).map(Done::State).map_err(Failure::from),
         Call::Release(leases, _) => {
             session.release(leases, now).map(|()| Done::Nothing).map_err(Failure::from)
@@ -190,6 +220,7 @@ fn answer(results: impl IntoIterator<Item = (Call, Done)>, gauges: &Gauges) {
                     |done| if let Done::Finished(finished) = done { Some(*finished) } else { None },
                 );
             }
+            Call::Checkpoint => {}
             Call::MessageState(_, reply) => {
                 send(reply, done, |done| if let Done::State(state) = done { Some(state) } else { None });
             }

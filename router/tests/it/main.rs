@@ -1,0 +1,12 @@
+//! The router from outside: the real binaries as processes, over real sockets, against the simulator of Meta.
+//!
+//! The programs are taken from beside the test (`target/debug`), so build them first: `make test` does.
+
+#![expect(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that fails says where")]
+
+mod crashes;
+mod failures;
+mod harness;
+mod startup;
+mod webhook_table;
+mod whole_way;
