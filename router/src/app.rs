@@ -17,8 +17,9 @@ use crate::{
     VERSION,
     api::{self, WebhookApi},
     backend::BackendClient,
-    engine::{Engine, EngineIntake, EngineParts, EngineSettings, RetryPolicy},
+    engine::{Engine, EngineIntake, EngineParts, EngineSettings},
     metrics::RouterMetrics,
+    retry::RetryPolicy,
     routing::{
         Ambiguity, Backend, Channel, DeliveryPolicy, Route as MessageRoute, Table, TableError, Wanted,
     },

@@ -11,7 +11,6 @@ mod dispatch;
 mod gate;
 mod lane;
 mod pool;
-mod retry;
 mod step;
 
 use std::{sync::Arc, time::Duration};
@@ -20,12 +19,12 @@ use async_trait::async_trait;
 use service::{health::CheckHandle, shutdown::Shutdown};
 use whatsapp::client::Client;
 
-pub use self::retry::RetryPolicy;
 use self::{gate::Gates, pool::Pool};
 use crate::{
     backend::BackendClient,
     intake::Intake,
     metrics::RouterMetrics,
+    retry::RetryPolicy,
     routing::Table,
     store::{Accepted, Claims, Delivery, Queue, Store, StoreError},
 };

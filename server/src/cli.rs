@@ -6,7 +6,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use service::{
     cli::{environment_help, fail, print_document, refuse, run_healthcheck},
     logging,
-    settings::Env,
+    settings::{Env, to_markdown},
 };
 
 use crate::{
@@ -32,6 +32,8 @@ enum Command {
     Serve,
     /// Print the OpenAPI document
     Openapi,
+    /// Print the reference of all settings as Markdown
+    Settings,
     /// Ask the running server whether it is ready: exit code 0 when it is, else 1
     Healthcheck,
 }
@@ -45,11 +47,17 @@ pub fn main() -> ExitCode {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(),
         Command::Openapi => print_document(&App::new().document()),
+        Command::Settings => print_document(&settings_reference()),
         Command::Healthcheck => match Settings::read(&mut Env::from_process()) {
             Ok(settings) => run_healthcheck(settings.http.ops_address()),
             Err(problems) => refuse(&problems),
         },
     }
+}
+
+/// The server's table in docs/CONFIGURATION.md.
+pub fn settings_reference() -> String {
+    to_markdown(&Settings::reference())
 }
 
 fn serve() -> ExitCode {

@@ -13,6 +13,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitStatus,
+    time::Duration,
 };
 
 pub use builder::StackBuilder;
@@ -104,6 +105,11 @@ impl Stack {
     /// `None` while the router is not running.
     pub fn router_pid(&self) -> Option<u32> {
         self.router.pid()
+    }
+
+    /// How long the router took from its start to its first 200 on `/readyz`; the look is taken every 5 ms.
+    pub fn router_ready_after(&self) -> Duration {
+        self.router.ready_after
     }
 
     pub fn server_pid(&self) -> Option<u32> {

@@ -19,6 +19,10 @@ const LARGEST_ANSWER: usize = 1024 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Shorter than common servers keep an idle connection (uvicorn: 5 s), so that none is used at the very moment at
+/// which the other side closes it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
     #[error("the backend can't be reached: {0}")]
@@ -85,6 +89,7 @@ impl BackendClient {
             .no_proxy()
             .tcp_nodelay(true)
             .pool_max_idle_per_host(usize::MAX)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .user_agent(concat!("whatsapp-router/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self { http, metrics })

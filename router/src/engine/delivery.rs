@@ -11,10 +11,10 @@ use whatsapp::{
 use super::{
     Engine,
     lane::Lane,
-    retry::pair_wait,
     step::{Step, age, failed},
 };
 use crate::{
+    retry::pair_wait,
     routing::Channel,
     store::{Attempt, Item, Outcome, Refusal, now},
 };

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     backend::{BackendError, Call},
+    retry::RetryPolicy,
     routing::{Channel, Route},
     store::{Attempt, Item, MessageId, Micros, NewOutbound, Outcome, Refusal, now},
 };
@@ -97,7 +98,7 @@ fn missing(item: &Item, error: String) -> Step {
     failed(item, now(), &WAIT_FOR_CONFIGURATION, refusal, None)
 }
 
-const WAIT_FOR_CONFIGURATION: super::RetryPolicy = super::RetryPolicy {
+const WAIT_FOR_CONFIGURATION: RetryPolicy = RetryPolicy {
     attempts: None,
     backoff: Duration::from_secs(5),
     max_backoff: Duration::from_secs(60),

@@ -7,9 +7,9 @@ use futures_util::FutureExt;
 use super::{
     Engine,
     pool::Slots,
-    retry::RetryPolicy,
     step::{Step, failed},
 };
+use crate::retry::RetryPolicy;
 use crate::store::{
     Attempt, Claim, Contact, Finished, Item, Lease, Micros, Outcome, Queue, Refusal, StoreError, now,
 };
@@ -32,12 +32,42 @@ pub(super) struct Lane {
     pub(super) contact: Arc<Contact>,
 }
 
+/// Hands a lane back if the task that works on it ends before its time: a conversation must not wait for the next
+/// start because of a mistake of ours.
+struct LeaseGuard {
+    engine: Arc<Engine>,
+    lease: Option<Lease>,
+}
+
+impl LeaseGuard {
+    /// The lane was left in good order.
+    fn done(mut self) {
+        self.lease = None;
+    }
+}
+
+impl Drop for LeaseGuard {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            let engine = self.engine.clone();
+            tokio::spawn(async move {
+                // Not at once: what went wrong would go wrong again.
+                tokio::time::sleep(AFTER_PANIC.backoff).await;
+                engine.release(lease).await;
+                engine.pool(lease.queue).bell.notify_one();
+            });
+        }
+    }
+}
+
 impl Engine {
     pub(super) fn start_lane(self: &Arc<Self>, claim: Claim, slot: Slots) {
         let engine = self.clone();
         tokio::spawn(async move {
             let Claim { lease, channel, contact, item } = claim;
-            engine.work(&Lane { lease, channel, contact }, item).await;
+            let guard = LeaseGuard { engine, lease: Some(lease) };
+            guard.engine.work(&Lane { lease, channel, contact }, item).await;
+            guard.done();
             drop(slot);
         });
     }
@@ -93,6 +123,8 @@ impl Engine {
     }
 
     async fn put_back(self: &Arc<Self>, lane: &Lane, item: &Item, refusal: Refusal, wait: Duration) {
+        // An earlier send that may have gone out stays in doubt, whatever this attempt came to.
+        let refusal = Refusal { uncertain: refusal.uncertain || item.uncertain, ..refusal };
         let wait_micros = Micros::try_from(wait.as_micros()).unwrap_or(Micros::MAX);
         let due_at = now().saturating_add(wait_micros);
         let queue = lane.lease.queue;

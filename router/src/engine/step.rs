@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::retry::{Failed, RetryPolicy, Verdict, judge};
-use crate::store::{Attempt, Item, Micros, Outcome, Refusal};
+use crate::{
+    retry::{Failed, RetryPolicy, Verdict, judge},
+    store::{Attempt, Item, Micros, Outcome, Refusal},
+};
 
 #[derive(Debug)]
 pub(super) enum Step {

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 use whatsapp::client::Number;
 
-use crate::engine::RetryPolicy;
+use crate::retry::RetryPolicy;
 
 /// One business account through which messages flow.
 #[derive(Debug)]

@@ -81,6 +81,7 @@ pub(super) async fn all(store: &dyn Store) {
     replies_open_the_outbox(store).await;
     statuses_only_move_forward_and_may_come_first(store).await;
     both_identifiers_lead_to_one_conversation(store).await;
+    two_conversations_that_prove_to_be_one_person_keep_their_order(store).await;
     the_dead_are_counted_and_the_next_goes_on(store).await;
     a_released_lane_can_be_claimed_again(store).await;
     assert_eq!((store.depth().inbox, store.depth().outbox), (0, 0), "every case cleans up behind itself");
@@ -278,6 +279,27 @@ async fn both_identifiers_lead_to_one_conversation(store: &dyn Store) {
     assert_ne!(by_state["i1"].0, by_state["i4"].0, "a number that changed hands");
     let known = &by_state["i3"].1;
     assert_eq!((known.wa_id.as_deref(), known.user_id.as_deref()), (Some("71"), Some("US.71")));
+}
+
+async fn two_conversations_that_prove_to_be_one_person_keep_their_order(store: &dyn Store) {
+    let from = |wamid: &str, wa_id: Option<&str>, user_id: Option<&str>| {
+        let mut delivery = delivery("75", wamid);
+        let contact = person(user_id.or(wa_id).unwrap());
+        let (wa_id, user_id) = (wa_id.map(str::to_owned), user_id.map(str::to_owned));
+        delivery.messages[0].contact = Arc::new(Contact { wa_id, user_id, ..contact });
+        delivery
+    };
+    let by_user = store.accept(from("p1", None, Some("US.75")), 8).await.unwrap().claims.pop().unwrap();
+    drain(store, by_user.lease, by_user.item).await;
+    let by_number = store.accept(from("p2", Some("75"), None), 8).await.unwrap().claims.pop().unwrap();
+    let both = store.accept(from("p3", Some("75"), Some("US.75")), 8).await.unwrap();
+    assert_eq!(both.claims.len(), 0, "it waits behind what its number said before");
+    let outcome = Outcome::NotAnswered { reason: "test" };
+    let next = store.finish(by_number.lease, &by_number.item, outcome, false).await.unwrap().next.unwrap();
+    assert_eq!(wamid(&next), "p3");
+    let later = store.accept(from("p4", None, Some("US.75")), 8).await.unwrap();
+    assert_eq!(later.claims.len(), 0, "from now on both identifiers lead there");
+    drain(store, by_number.lease, next).await;
 }
 
 async fn the_dead_are_counted_and_the_next_goes_on(store: &dyn Store) {

@@ -98,7 +98,11 @@ impl SqliteStore {
             let (path, calls) = (path.clone(), calls.clone());
             std::thread::Builder::new()
                 .name("sqlite-wal".to_owned())
-                .spawn(move || checkpoint::run(&path, &calls, &stop))
+                .spawn(move || {
+                    // Without a writer there is nothing left to ask for.
+                    let ask = || drop(calls.send(Call::Checkpoint));
+                    checkpoint::run(&path, ask, &stop);
+                })
                 .map_err(|source| LocationError::File { path: location.0.clone(), source })?
         };
         // Joined in this order: the second lives as long as anybody can still send to it.

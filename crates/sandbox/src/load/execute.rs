@@ -7,7 +7,11 @@ use std::{
 };
 
 use super::{
-    LoadError, LoadOptions, Mode, generator, plan::Plan, process::Usage, report::Report, tally::Tally,
+    LoadError, LoadOptions, Mode, generator,
+    plan::Plan,
+    process::Usage,
+    report::{Idle, Report, Used},
+    tally::Tally,
 };
 use crate::{
     simulator::{Recording, SimulatorOptions, StatusOptions},
@@ -34,20 +38,23 @@ pub async fn run(options: &LoadOptions) -> Result<Report, LoadError> {
     let stack = builder(options)?.start().await?;
     let tally = Arc::new(Tally::new(plan, capacity));
     stack.simulator().observe(Arc::clone(&tally) as Arc<dyn crate::simulator::Observer>);
+    // What was needed only to start is given back after a moment.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let before = Processes::look(&stack);
+    let idle =
+        Idle { ready_ms: stack.router_ready_after().as_millis(), router_rss_kib: before.router.rss_kib };
     let target = generator::Target::new(address(stack.router_url()), stack.simulator().options());
     generator::run(target, plan, &tally, options.duration, options.open_loop).await;
     wait_for_replies(&tally).await;
     let after = Processes::look(&stack);
-    let report = Report::new(
-        options,
-        plan,
-        &tally.result(),
-        stack.simulator().statuses_accepted(),
-        after.router - before.router,
-        after.server - before.server,
-        after.own - before.own,
-    );
+    let used = Used {
+        idle,
+        router: after.router - before.router,
+        server: after.server - before.server,
+        sandbox: after.own - before.own,
+    };
+    let statuses = stack.simulator().statuses_accepted();
+    let report = Report::new(options, plan, &tally.result(), statuses, used);
     stack.shutdown().await?;
     Ok(report)
 }

@@ -6,6 +6,23 @@ use serde::Serialize;
 
 use super::{LoadOptions, Mode, percentiles::Percentiles, plan::Plan, process::Usage, tally};
 
+/// The router before the first message.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Idle {
+    /// From its start to its first 200 on `/readyz`.
+    pub ready_ms: u128,
+    pub router_rss_kib: u64,
+}
+
+/// What the processes needed during the load.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Used {
+    pub(crate) idle: Idle,
+    pub(crate) router: Usage,
+    pub(crate) server: Usage,
+    pub(crate) sandbox: Usage,
+}
+
 /// All counts and times of one run. Latencies are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -40,6 +57,7 @@ pub struct Report {
     pub broken: u64,
     pub ack_ms: Percentiles,
     pub end_to_end_ms: Percentiles,
+    pub idle: Idle,
     pub router: Usage,
     pub server: Usage,
     /// Generator and simulator together.
@@ -52,9 +70,7 @@ impl Report {
         plan: Plan,
         result: &tally::Result,
         statuses_accepted: u64,
-        router: Usage,
-        server: Usage,
-        sandbox: Usage,
+        used: Used,
     ) -> Self {
         let throughput = if result.seconds > 0.0 { result.answered as f64 / result.seconds } else { 0.0 };
         Self {
@@ -80,9 +96,10 @@ impl Report {
             broken: result.broken,
             ack_ms: result.ack,
             end_to_end_ms: result.end_to_end,
-            router,
-            server,
-            sandbox,
+            idle: used.idle,
+            router: used.router,
+            server: used.server,
+            sandbox: used.sandbox,
         }
     }
 
@@ -137,6 +154,12 @@ impl fmt::Display for Report {
             f,
             "  trouble      answers other than 200: {}, broken connections: {}",
             self.non_200, self.broken
+        )?;
+        writeln!(
+            f,
+            "  {arrangement}: ready after {} ms, {:.1} MiB resident before the first message",
+            self.idle.ready_ms,
+            self.idle.router_rss_kib as f64 / 1024.0
         )?;
         for (name, usage) in [(arrangement, self.router), ("server", self.server), ("sandbox", self.sandbox)]
         {

@@ -193,6 +193,7 @@ impl StackBuilder {
             output: self.output.clone(),
             lines: super::output::Lines::default(),
             running: None,
+            ready_after: std::time::Duration::ZERO,
         }
     }
 }

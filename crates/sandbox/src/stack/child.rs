@@ -5,7 +5,7 @@ use std::{
     io,
     path::PathBuf,
     process::{ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -35,6 +35,8 @@ pub(super) struct Service {
     pub(super) output: Output,
     pub(super) lines: Lines,
     pub(super) running: Option<Running>,
+    /// From the start of the process to the first 200 of `/readyz`, the last time it was started.
+    pub(super) ready_after: Duration,
 }
 
 /// Settings that a person may have set for a real router, and that would contradict what the stack sets.
@@ -70,11 +72,13 @@ impl Service {
 
     /// Starts the process and waits until it is ready.
     pub(super) async fn start(&mut self) -> Result<(), StackError> {
+        let begin = Instant::now();
         let mut child = self.spawn()?;
         let watchdog = child.id().and_then(watch_over);
         let ready = ready::wait(self.name, &self.url, &mut child, &self.lines).await;
         // A process that is not ready is ended by dropping it.
         ready?;
+        self.ready_after = begin.elapsed();
         self.running = Some(Running { child, watchdog });
         Ok(())
     }

@@ -7,7 +7,7 @@ use tokio::process::Child;
 use super::{StackError, output::Lines};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(5);
 
 pub(super) async fn wait(
     name: &'static str,
@@ -22,7 +22,7 @@ pub(super) async fn wait(
     while begin.elapsed() < PATIENCE {
         if let Some(status) = child.try_wait().map_err(|source| io("look after", source))? {
             // The pumps may still be reading its last words.
-            tokio::time::sleep(PAUSE * 3).await;
+            tokio::time::sleep(PAUSE * 10).await;
             return Err(StackError::Exited { name, status, output: lines.last_words() });
         }
         if client.get(&address).send().await.is_ok_and(|answer| answer.status() == 200) {

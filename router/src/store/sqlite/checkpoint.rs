@@ -5,14 +5,12 @@
 //! asked to copy that small rest itself, after which SQLite begins the WAL anew.
 
 use std::{
-    path::PathBuf,
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender},
+    path::Path,
+    sync::mpsc::{Receiver, RecvTimeoutError},
     time::Duration,
 };
 
 use rusqlite::Connection;
-
-use super::writer::Call;
 
 const INTERVAL: Duration = Duration::from_millis(250);
 
@@ -26,8 +24,8 @@ struct Pass {
     copied: i64,
 }
 
-/// Runs until the sender of `stop` is dropped.
-pub(super) fn run(path: &PathBuf, writer: &Sender<Call>, stop: &Receiver<()>) {
+/// Runs until the sender of `stop` is dropped. `ask_for_the_rest` makes the writer call [`copy_rest`].
+pub(super) fn run(path: &Path, ask_for_the_rest: impl Fn(), stop: &Receiver<()>) {
     let connection = match Connection::open(path) {
         Ok(connection) => connection,
         Err(error) => {
@@ -45,8 +43,8 @@ pub(super) fn run(path: &PathBuf, writer: &Sender<Call>, stop: &Receiver<()>) {
                 continue;
             }
         };
-        if pass.pages >= LONG_WAL && pass != before && writer.send(Call::Checkpoint).is_err() {
-            return;
+        if pass.pages >= LONG_WAL && pass != before {
+            ask_for_the_rest();
         }
         before = pass;
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::session::Session;
+use super::session::{Conversation, Session};
 use crate::store::{Contact, Micros};
 
 impl Session<'_> {
@@ -13,25 +13,34 @@ impl Session<'_> {
     /// The business-scoped user id is asked first. A message that brings both identifiers ties them together, so
     /// that later ones with only one of them land in the same conversation. A WhatsApp id that comes with another
     /// user id than it had has a new owner (Meta, business-scoped-user-ids): that is another conversation.
+    ///
+    /// When the identifiers had a conversation each until now, the one with unfinished work goes on, so that the new
+    /// message does not overtake what waits there.
     pub(super) fn conversation(
         &mut self,
         channel: &Arc<str>,
         seen: &Arc<Contact>,
         now: Micros,
-    ) -> rusqlite::Result<(i64, Arc<Contact>)> {
+    ) -> rusqlite::Result<Conversation> {
         let identifiers = [seen.user_id.as_deref(), seen.wa_id.as_deref(), Some(seen.key.as_str())];
-        let mut found = None;
+        let mut candidates: Vec<Conversation> = Vec::new();
         for identifier in identifiers.into_iter().flatten() {
-            found = self.find(channel, identifier)?.filter(|(_, known)| !is_somebody_else(known, seen));
-            if found.is_some() {
-                break;
-            }
+            let found = self.find(channel, identifier)?.filter(|(_, known)| !is_somebody_else(known, seen));
+            candidates.extend(found.filter(|(id, _)| candidates.iter().all(|(other, _)| other != id)));
         }
-        let (id, contact) = match found {
+        let found = match &candidates[..] {
+            [first, second, ..] if !self.has_work(first.0)? && self.has_work(second.0)? => Some(second),
+            [first, ..] => Some(first),
+            [] => None,
+        };
+        let (id, contact) = match found.cloned() {
             Some((id, known)) => match merged(&known, seen) {
                 None => {
                     self.touch(id, now)?;
-                    return Ok((id, known));
+                    if candidates.len() < 2 {
+                        return Ok((id, known));
+                    }
+                    (id, known)
                 }
                 Some(contact) => {
                     self.update(id, &contact, now)?;
@@ -51,11 +60,13 @@ impl Session<'_> {
         Ok((id, contact))
     }
 
-    fn find(
-        &mut self,
-        channel: &Arc<str>,
-        identifier: &str,
-    ) -> rusqlite::Result<Option<(i64, Arc<Contact>)>> {
+    fn has_work(&mut self, conversation: i64) -> rusqlite::Result<bool> {
+        self.sql
+            .prepare_cached("SELECT 1 FROM lane WHERE queue IN (1, 2) AND conversation = ?1")?
+            .exists([conversation])
+    }
+
+    fn find(&mut self, channel: &Arc<str>, identifier: &str) -> rusqlite::Result<Option<Conversation>> {
         if let Some(cached) = self.memory.cached(channel, identifier) {
             return Ok(Some(cached.clone()));
         }

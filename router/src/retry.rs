@@ -17,31 +17,31 @@ pub struct RetryPolicy {
 
 /// What failed, as far as it matters for the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Failed {
+pub(crate) struct Failed {
     /// Attempts that counted, this one included if it does.
-    pub(super) counted: u32,
+    pub(crate) counted: u32,
     /// Attempts in a row as the engine has seen them, for the backoff; starts at 1.
-    pub(super) streak: u32,
+    pub(crate) streak: u32,
     /// Time since the work was stored.
-    pub(super) age: Duration,
+    pub(crate) age: Duration,
     /// The other side said how long to wait, at least.
-    pub(super) wait_at_least: Option<Duration>,
+    pub(crate) wait_at_least: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     RetryIn(Duration),
     GiveUp(GiveUp),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GiveUp {
+pub(crate) enum GiveUp {
     Attempts,
     Age,
 }
 
 impl GiveUp {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Attempts => "attempts_exhausted",
             Self::Age => "max_age_reached",
@@ -56,7 +56,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 ///
 /// Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): the wait is drawn from the whole range
 /// up to the exponential bound, so that what failed together does not come back together.
-pub(super) fn judge(policy: &RetryPolicy, failed: Failed, jitter: f64) -> Verdict {
+pub(crate) fn judge(policy: &RetryPolicy, failed: Failed, jitter: f64) -> Verdict {
     if policy.attempts.is_some_and(|most| failed.counted >= most) {
         return Verdict::GiveUp(GiveUp::Attempts);
     }
@@ -72,7 +72,7 @@ pub(super) fn judge(policy: &RetryPolicy, failed: Failed, jitter: f64) -> Verdic
 }
 
 /// Meta's advice for the pair limit: 4^x seconds, x from 0 (about-the-platform, error 131056).
-pub(super) fn pair_wait(attempt: u32) -> Duration {
+pub(crate) fn pair_wait(attempt: u32) -> Duration {
     Duration::from_secs(4u64.saturating_pow(attempt.min(6)))
 }
 
