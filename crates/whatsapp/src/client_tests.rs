@@ -40,7 +40,10 @@ async fn send_traced(answer: Option<&str>, traceparent: Option<&str>) -> (Result
         String::from_utf8_lossy(&request[..length]).into_owned()
     };
     let number = number();
-    tokio::join!(client.send_message(&number, Bytes::from_static(b"{}"), traceparent), server)
+    let server = tokio::time::timeout(Duration::from_secs(5), server);
+    let (sent, request) =
+        tokio::join!(client.send_message(&number, Bytes::from_static(b"{}"), traceparent), server);
+    (sent, request.expect("a request comes"))
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
@@ -161,11 +164,11 @@ async fn an_answer_that_is_not_graphs_is_judged_by_its_status() {
 async fn a_wait_is_read_leniently_and_has_an_end() {
     let usage = |list: &str| format!("x-business-use-case-usage: {list}\r\n");
     let regain = |time: &str| usage(&format!(r#"{{"1":[{{"estimated_time_to_regain_access":{time}}}]}}"#));
-    let day = 86_400;
+    let hour = 3_600;
     for (code, headers, wait) in [
-        (4, "retry-after: 18446744073709551615\r\n".to_owned(), Some(day)),
-        (4, "retry-after: 99999999999999999999999999\r\n".to_owned(), Some(day)),
-        (4, "retry-after: 1e999\r\n".to_owned(), Some(day)),
+        (4, "retry-after: 18446744073709551615\r\n".to_owned(), Some(hour)),
+        (4, "retry-after: 99999999999999999999999999\r\n".to_owned(), Some(hour)),
+        (4, "retry-after: 1e999\r\n".to_owned(), Some(hour)),
         (4, "retry-after:  7 \r\n".to_owned(), Some(7)),
         // Without a pause the same answer would come back at once.
         (4, "retry-after: 0\r\n".to_owned(), None),
@@ -173,7 +176,7 @@ async fn a_wait_is_read_leniently_and_has_an_end() {
         (4, "retry-after: NaN\r\n".to_owned(), None),
         (4, "retry-after: Wed, 21 Oct 2026 07:28:00 GMT\r\n".to_owned(), None),
         (4, format!("retry-after: soon\r\n{}", regain("2")), Some(120)),
-        (4, regain("18446744073709551615"), Some(day)),
+        (4, regain("18446744073709551615"), Some(hour)),
         (4, regain("1e999"), None),
         (4, regain("\"3\""), Some(180)),
         (4, regain("-3"), None),

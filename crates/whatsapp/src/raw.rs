@@ -35,6 +35,9 @@ pub(crate) fn fields<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>
 
 /// Reads an object. What is wrong with it is told without quoting it.
 pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Unreadable> {
+    if !json.trim_ascii_start().starts_with('{') {
+        return Err(Unreadable("not an object".to_owned()));
+    }
     let read = serde_json::from_str::<Object<T>>(json).map(|object| object.0).or_else(|_| odd_object(json));
     read.map_err(|error| {
         Unreadable(format!("not as documented at line {} column {}", error.line(), error.column()))
@@ -210,6 +213,8 @@ mod tests {
             ("null", None, true),
             ("[1]", None, true),
             ("true", None, true),
+            ("1e5", None, true),
+            ("1.5", None, true),
         ] {
             let raw: &RawValue = serde_json::from_str(json).unwrap();
             let read = text(Some(raw));

@@ -175,6 +175,55 @@ fn odd_texts_pass_unharmed() {
     assert_eq!(messages(&body)[0].text(), Some("x\u{fffd}"));
 }
 
+/// What no documentation speaks of.
+const ODD: &[&str] = &[
+    "null",
+    "true",
+    "-7",
+    "1.5",
+    "1e999",
+    "-99999999999999999999999999",
+    r#""""#,
+    r#"" \u0000 ""#,
+    r#""\ud83d""#,
+    r#""9999999999999999999""#,
+    "[]",
+    "[[[]]]",
+    r#"[null,1e999,"x",{},{"code":{}},{"code":1,"code":"x"}]"#,
+    "{}",
+    r#"{"\udc00":1,"id":{},"body":[],"title":1e999}"#,
+    r#"{"id":"a","id":1e999,"body":"a","body":null,"button_reply":7,"button_reply":{"id":[]}}"#,
+];
+
+#[test]
+fn no_field_with_anything_in_it_costs_the_item() {
+    let fields = "from_user_id timestamp group_id context button interactive image video audio document sticker \
+        location reaction system edit revoke errors recipient_id recipient_type recipient_user_id \
+        biz_opaque_callback_data participant_recipient_id conversation pricing";
+    for field in fields.split_whitespace() {
+        for odd in ODD {
+            let rest = format!(
+                r#""id":"wamid.1","type":"text","text":{{"body":"hi"}},"status":"read","{field}":{odd}"#
+            );
+            let ItemKind::Message(message) = kind(&format!(r#""messages":[{{{rest}}}]"#)) else {
+                panic!("{rest}")
+            };
+            assert_eq!((message.id.as_str(), message.text()), ("wamid.1", Some("hi")), "{rest}");
+            let ItemKind::Status(status) = kind(&format!(r#""statuses":[{{{rest}}}]"#)) else {
+                panic!("{rest}")
+            };
+            assert_eq!((status.id.as_str(), status.status.label()), ("wamid.1", "read"), "{rest}");
+        }
+    }
+    for field in ["metadata", "contacts", "statuses", "errors", "messaging_product"] {
+        for odd in ODD {
+            let rest = format!(r#"{{"messages":[{{"id":"wamid.1","from":"1"}}],"{field}":{odd}}}"#);
+            let body = envelope(&json!("HERE")).replace("\"HERE\"", &rest);
+            assert_eq!(messages(&body).len(), 1, "{rest}");
+        }
+    }
+}
+
 /// The one item of a value of which nothing but `rest` is known.
 fn kind(rest: &str) -> ItemKind {
     let body = format!(

@@ -19,6 +19,9 @@ const LARGEST_ANSWER: usize = 1024 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A backend that asks for more is asked earlier all the same: its chats would wait for nothing.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
+
 /// Shorter than common servers keep an idle connection (uvicorn: 5 s), so that none is used at the very moment at
 /// which the other side closes it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -165,7 +168,8 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 
 /// Seconds only: the date form is not worth a dependency, and nobody's backend sends it.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    (seconds > 0).then(|| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl SendError {
         }
     }
 
-    /// How long to wait at least, by the answer or else by Meta's documentation. Never zero, at most 24 hours.
+    /// How long to wait at least, by the answer or else by Meta's documentation. Never zero, at most an hour.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Rejected { retry_after, error, .. } => retry_after.or_else(|| error.documented_wait()),

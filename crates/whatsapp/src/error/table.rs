@@ -25,6 +25,8 @@ const TABLE: &[Row] = &[
     (200, 299, StopChannel, "permission_missing"),
     (368, 368, StopChannel, "policy_block"),
     (613, 613, WaitApp, "app_rate_limit"),
+    // The path does not exist: the base address or the version is wrong, for every message alike.
+    (2_500, 2_500, StopChannel, "unknown_path"),
     (80_007, 80_007, WaitApp, "account_rate_limit"),
     (130_403, 130_403, Final, "recipient_blocked"),
     (130_429, 130_429, WaitNumber, "throughput_limit"),
@@ -37,6 +39,8 @@ const TABLE: &[Row] = &[
     (131_020, 131_020, Final, "group_error"),
     (131_021, 131_021, Final, "invalid_request"),
     (131_026, 131_026, Final, "undeliverable"),
+    // A test number writes only to the phones that were entered for it.
+    (131_030, 131_030, Final, "recipient_not_allowed"),
     (131_031, 131_031, StopChannel, "account_locked"),
     (131_037, 131_037, StopChannel, "display_name_missing"),
     (131_041, 131_041, Final, "group_error"),
