@@ -1,5 +1,6 @@
 //! The HTTP side of the router: its calls, and the document that describes them.
 
+mod body_room;
 mod signed_body;
 mod webhook;
 
@@ -9,7 +10,7 @@ use async_trait::async_trait;
 use poem_openapi::{OpenApiService, Tags};
 use service::{health::Health, http::docs, metrics::Metrics, ops::OpsApi};
 
-pub use self::webhook::WebhookApi;
+pub use self::{body_room::BodyRoom, webhook::WebhookApi};
 use crate::{
     VERSION,
     intake::Intake,
@@ -27,19 +28,19 @@ enum RouterTag {
 
 /// All calls of the router, those for operators included.
 pub fn service(webhook: WebhookApi, ops: OpsApi) -> OpenApiService<(WebhookApi, OpsApi), ()> {
-    described(OpenApiService::new((webhook, ops), "WhatsApp router", VERSION))
+    described(OpenApiService::new((webhook, ops), "WhatsApp Router: router", VERSION))
 }
 
 /// The calls on the main port when those for operators have a port of their own.
 pub fn public_service(webhook: WebhookApi) -> OpenApiService<WebhookApi, ()> {
-    described(OpenApiService::new(webhook, "WhatsApp router", VERSION))
+    described(OpenApiService::new(webhook, "WhatsApp Router: router", VERSION))
 }
 
 fn described<T>(service: OpenApiService<T, ()>) -> OpenApiService<T, ()> {
     service
         .description(
-            "Speaks WhatsApp for a business: takes Meta's signed webhooks, asks a backend what to answer, and sends \
-             the answer, in order within each chat and without losing or repeating anything.\n\n\
+            "Speaks WhatsApp for a business: takes Meta's signed webhooks, stores them before it says yes, asks a \
+             backend what to answer, and sends the answer, in order within each chat.\n\n\
              Every error is `application/problem+json` (RFC 9457) with a stable `code`; every answer carries \
              `X-Request-Id`.",
         )
@@ -50,8 +51,12 @@ fn described<T>(service: OpenApiService<T, ()>) -> OpenApiService<T, ()> {
 /// The OpenAPI document, as the `openapi` subcommand prints it and as it is committed.
 pub fn document() -> String {
     let metrics = Metrics::new("whatsapp_router", VERSION);
-    let webhook =
-        WebhookApi { intake: Arc::new(Closed), table: Arc::default(), metrics: RouterMetrics::new(&metrics) };
+    let webhook = WebhookApi {
+        intake: Arc::new(Closed),
+        table: Arc::default(),
+        metrics: RouterMetrics::new(&metrics),
+        room: BodyRoom::default(),
+    };
     docs::document_of(&service(webhook, OpsApi::new("router", VERSION, Health::new(), metrics)))
 }
 

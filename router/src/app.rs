@@ -1,6 +1,9 @@
 //! Puts the router together from its settings and runs it from the first request to the last.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use poem::{EndpointExt, Route};
 use service::{
@@ -15,7 +18,7 @@ use whatsapp::client::{Client, InvalidNumber, Number};
 
 use crate::{
     VERSION,
-    api::{self, WebhookApi},
+    api::{self, BodyRoom, WebhookApi},
     backend::BackendClient,
     engine::{Engine, EngineIntake, EngineParts, EngineSettings},
     metrics::RouterMetrics,
@@ -30,9 +33,10 @@ use crate::{
     },
 };
 
-/// How long work in flight may take once no request comes in any more; what is not done then is done after the
-/// next start.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+/// From the signal to the end, at most: within the 35 s that compose and Kubernetes are told to wait. A send that is
+/// cut off may have gone out and is repeated after the next start, so the time that requests did not need is its.
+const SHUTDOWN_BUDGET: Duration = Duration::from_secs(30);
+const LEAST_FINISH_TIME: Duration = Duration::from_secs(2);
 
 /// Why the router did not start, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +84,12 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         settings: engine_settings(&settings),
     });
 
-    let webhook =
-        WebhookApi { intake: Arc::new(EngineIntake(engine.clone())), table, metrics: router_metrics };
+    let webhook = WebhookApi {
+        intake: Arc::new(EngineIntake(engine.clone())),
+        table,
+        metrics: router_metrics,
+        room: BodyRoom::default(),
+    };
     let ops = OpsApi::new("router", VERSION, health.clone(), metrics.clone());
     tracing::info!(
         address = %listeners.main_address(),
@@ -89,9 +97,18 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         "listening"
     );
     health.ready();
+    let signalled = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move {
+            shutdown.draining().await;
+            Instant::now()
+        }
+    });
     serve(listeners, webhook, ops, &metrics, &health, &shutdown, &settings).await?;
 
-    if tokio::time::timeout(FINISH_TIMEOUT, engine.idle()).await.is_err() {
+    let since_signal = signalled.await.map_or(Duration::ZERO, |at| at.elapsed());
+    let left = SHUTDOWN_BUDGET.saturating_sub(since_signal).max(LEAST_FINISH_TIME);
+    if tokio::time::timeout(left, engine.idle()).await.is_err() {
         tracing::warn!("some work was still in flight; it goes on after the next start");
     }
     tracing::info!("stopped");
@@ -147,7 +164,7 @@ fn table(settings: &Settings) -> Result<Table, StartError> {
             retry: RetryPolicy {
                 attempts: Some(8),
                 backoff: Duration::from_secs(1),
-                max_backoff: Duration::from_secs(30),
+                max_backoff: Duration::from_secs(300),
                 max_age: Duration::from_secs(86_400),
             },
             ambiguous: Ambiguity::Repeat,
@@ -163,7 +180,8 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         delivery_concurrency: settings.delivery.delivery_concurrency,
         uncertain_wait: settings.delivery.uncertain_wait,
         send_retry: RetryPolicy {
-            attempts: None,
+            // Only sends in doubt count. Each may be one more copy for the person, so there is an end to them.
+            attempts: Some(10),
             backoff: Duration::from_secs(1),
             max_backoff: Duration::from_secs(60),
             max_age: Duration::from_secs(86_400),

@@ -144,7 +144,8 @@ impl Engine {
     /// Readiness follows what the store says, so that webhooks go to a router that can keep them.
     fn store_failed(&self, error: &StoreError) {
         if matches!(error, StoreError::Database(_) | StoreError::Closed) {
-            self.store_check.failing(error.to_string());
+            // The words of the database are for the log; health is answered to everybody.
+            self.store_check.failing("the database takes no writes, the log says why");
         }
     }
 

@@ -54,15 +54,15 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 
 /// `jitter` is a number in `0.0..1.0`, drawn anew for each attempt.
 ///
-/// Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): the wait is drawn from the whole range
-/// up to the exponential bound, so that what failed together does not come back together.
+/// Equal jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): half of the exponential bound is kept, so
+/// that the attempts cover a known time, and half is drawn, so that what failed together does not come back together.
 pub(crate) fn judge(policy: &RetryPolicy, failed: Failed, jitter: f64) -> Verdict {
     if policy.attempts.is_some_and(|most| failed.counted >= most) {
         return Verdict::GiveUp(GiveUp::Attempts);
     }
     let doublings = failed.streak.saturating_sub(1).min(30);
     let bound = policy.backoff.saturating_mul(1 << doublings).min(policy.max_backoff);
-    let drawn = bound.mul_f64(jitter.clamp(0.0, 1.0)).max(SHORTEST_WAIT.min(bound));
+    let drawn = (bound / 2 + bound.mul_f64(jitter.clamp(0.0, 1.0) / 2.0)).max(SHORTEST_WAIT.min(bound));
     // What the other side asked for is kept in full; the jitter goes on top.
     let wait = failed.wait_at_least.map_or(drawn, |least| least.saturating_add(drawn.min(least)));
     if failed.age.saturating_add(wait) > policy.max_age {

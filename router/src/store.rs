@@ -75,8 +75,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         due_at: Micros,
     ) -> Result<(), StoreError>;
 
-    /// Gives lanes back untouched, so that another worker can go on with them now.
-    async fn release(&self, leases: Vec<Lease>) -> Result<(), StoreError>;
+    /// Gives a lane back, so that another worker can go on with it: now if its head was not touched, else at
+    /// `in_doubt_until` and marked as one that may have been done.
+    async fn release(&self, lease: Lease, in_doubt_until: Option<Micros>) -> Result<(), StoreError>;
 
     /// Writes something small, to find out whether writes are taken.
     async fn probe(&self) -> Result<(), StoreError>;

@@ -1,6 +1,6 @@
 //! `GET` and `POST /webhook`: what Meta calls. 200 means stored, and nothing else does.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use poem::http::{HeaderMap, StatusCode};
 use poem_openapi::{
@@ -16,7 +16,7 @@ use whatsapp::{
     webhook,
 };
 
-use super::signed_body::SignedBody;
+use super::{body_room::BodyRoom, signed_body::SignedBody};
 use crate::{
     intake::{Intake, Plan, plan},
     metrics::RouterMetrics,
@@ -24,12 +24,16 @@ use crate::{
     store::{self, Accepted, NewInbound, StoreError},
 };
 
+/// Meta sends a body at once; whoever drips one must not hold its memory for long.
+const BODY_TIME: Duration = Duration::from_secs(20);
+
 /// See the module.
 #[derive(Debug)]
 pub struct WebhookApi {
     pub intake: Arc<dyn Intake>,
     pub table: Arc<Table>,
     pub metrics: RouterMetrics,
+    pub room: BodyRoom,
 }
 
 /// What became of a webhook.
@@ -125,6 +129,9 @@ impl WebhookApi {
     ///
     /// Meta calls this with batches of up to 1,000 updates. The answer is 200 only when everything in the batch
     /// is on disk; what was delivered before is recognised and neither stored nor answered twice.
+    ///
+    /// Trying it out here gives 403, because this page can't sign. The sandbox's `POST /webhooks` signs a body and
+    /// posts it.
     #[oai(path = "/webhook", method = "post", operation_id = "receiveWebhook")]
     async fn receive(
         &self,
@@ -134,7 +141,14 @@ impl WebhookApi {
         headers: &HeaderMap,
         body: SignedBody,
     ) -> ReceiveResponse {
-        let body = match read_limited(headers, body.0, webhook::MAX_BYTES).await {
+        let Some(_room) = self.room.take(headers) else {
+            let detail = "too many bodies are being read at once; send it again";
+            return ReceiveResponse::Unavailable(Json(Problem::unavailable(detail)));
+        };
+        let read = tokio::time::timeout(BODY_TIME, read_limited(headers, body.0, webhook::MAX_BYTES)).await;
+        let body = match read
+            .unwrap_or_else(|_| Err(Problem::bad_request("the body took too long; send it again")))
+        {
             Ok(body) => body,
             Err(problem) if problem.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 return ReceiveResponse::TooLarge(Json(problem));

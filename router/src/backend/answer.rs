@@ -5,6 +5,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use whatsapp::outbound::{OutboundMessage, TEXT_LIMIT, split_text};
 
+/// An answer with more is a mistake of the backend: nobody wants that many at once, and Meta would block the number.
+const MOST_MESSAGES: usize = 20;
+
 /// What is to be said, in order. Empty: nothing.
 #[derive(Debug, Default)]
 pub struct Answer {
@@ -55,6 +58,10 @@ pub fn read_answer(body: &[u8]) -> Result<Answer, Unreadable> {
             Unreadable(format!("messages[{index}].{}: {}", invalid.field, invalid.problem))
         })?;
         answer.messages.push(message);
+    }
+    if answer.messages.len() > MOST_MESSAGES {
+        let count = answer.messages.len();
+        return Err(Unreadable(format!("it comes to {count} messages, more than {MOST_MESSAGES}")));
     }
     Ok(answer)
 }
@@ -114,6 +121,14 @@ mod tests {
             let error = texts(body).unwrap_err().to_string();
             assert!(error.contains(says), "{body}: {error}");
         }
+    }
+
+    #[test]
+    fn a_flood_is_a_mistake() {
+        let message = r#"{"type":"text","text":{"body":"b"}}"#;
+        let answer = |count: usize| format!(r#"{{"messages":[{}]}}"#, vec![message; count].join(","));
+        assert_eq!(texts(&answer(20)).unwrap().len(), 20);
+        assert!(texts(&answer(21)).unwrap_err().to_string().contains("21 messages"));
     }
 
     #[test]

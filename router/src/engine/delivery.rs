@@ -25,6 +25,8 @@ const STOPPED_CHANNEL_WAIT: Duration = Duration::from_secs(30);
 const MAINTENANCE_WAIT: Duration = Duration::from_secs(60);
 /// When Meta names no time for its limits on calls of the app.
 const APP_LIMIT_WAIT: Duration = Duration::from_secs(60);
+/// Between two sends of which nobody knows whether they went out.
+const LONGEST_UNCERTAIN_WAIT: Duration = Duration::from_secs(600);
 const THROUGHPUT_WAIT: Duration = Duration::from_secs(1);
 
 impl Engine {
@@ -74,7 +76,7 @@ impl Engine {
         let refusal = Refusal {
             reason: error.reason(),
             error: error.to_string(),
-            attempt: Attempt::Free,
+            attempt: if class == ErrorClass::Ambiguous { Attempt::Counted } else { Attempt::Free },
             uncertain: class == ErrorClass::Ambiguous,
         };
         let policy = &self.settings.send_retry;
@@ -84,12 +86,16 @@ impl Engine {
             }
             ErrorClass::Replay => error.retry_after(),
             ErrorClass::WaitPair => Some(pair_wait(item.attempts)),
-            ErrorClass::Ambiguous => Some(self.settings.uncertain_wait),
+            ErrorClass::Ambiguous => {
+                let doublings = item.counted.min(16);
+                Some(self.settings.uncertain_wait.saturating_mul(1 << doublings).min(LONGEST_UNCERTAIN_WAIT))
+            }
             ErrorClass::WaitNumber => Some(self.hold(lane, error, THROUGHPUT_WAIT)),
             ErrorClass::WaitApp => Some(self.hold(lane, error, APP_LIMIT_WAIT)),
             ErrorClass::WaitMaintenance => Some(self.hold(lane, error, MAINTENANCE_WAIT)),
             ErrorClass::StopChannel => {
-                let wait = error.retry_after().unwrap_or(STOPPED_CHANNEL_WAIT);
+                // Whoever mends it does not want to wait for what the answer said before.
+                let wait = error.retry_after().unwrap_or(STOPPED_CHANNEL_WAIT).min(2 * STOPPED_CHANNEL_WAIT);
                 if self.gates.close(&channel.name, Instant::now(), wait) {
                     tracing::error!(
                         channel = &*lane.channel, reason = refusal.reason, error = %refusal.error,

@@ -36,7 +36,7 @@ impl Engine {
             }
         };
         let sent_at = item.inbound.as_ref().and_then(|inbound| inbound.sent_at);
-        if let Some(reason) = not_to_be_answered(&message, route, sent_at, now()) {
+        if let Some(reason) = not_to_be_answered(&message, route, sent_at, item.created_at) {
             return Step::Done(Outcome::NotAnswered { reason });
         }
         self.ask(lane, channel, route, item, &message).await
@@ -86,7 +86,12 @@ impl Engine {
                 if error.is_final() {
                     return Step::Done(Outcome::Dead(refusal));
                 }
-                failed(item, now(), &route.delivery.retry, refusal, error.retry_after())
+                let mut policy = route.delivery.retry;
+                if refusal.attempt == Attempt::Free {
+                    // It is down for everybody: when it is back, nobody should have to wait long.
+                    policy.max_backoff = policy.max_backoff.min(LONGEST_OUTAGE_WAIT);
+                }
+                failed(item, now(), &policy, refusal, error.retry_after())
             }
         }
     }
@@ -97,6 +102,8 @@ fn missing(item: &Item, error: String) -> Step {
     let refusal = Refusal { reason: "not_configured", error, attempt: Attempt::Free, uncertain: false };
     failed(item, now(), &WAIT_FOR_CONFIGURATION, refusal, None)
 }
+
+const LONGEST_OUTAGE_WAIT: Duration = Duration::from_secs(30);
 
 const WAIT_FOR_CONFIGURATION: RetryPolicy = RetryPolicy {
     attempts: None,
@@ -110,7 +117,7 @@ fn not_to_be_answered(
     message: &InboundMessage,
     route: &Route,
     sent_at: Option<Micros>,
-    now: Micros,
+    arrived_at: Micros,
 ) -> Option<&'static str> {
     if message.group_id.is_some() {
         return Some("group_message");
@@ -118,6 +125,6 @@ fn not_to_be_answered(
     if !route.wanted.wants(&message.message_type, message.text()) {
         return Some("type_not_wanted");
     }
-    let age = Duration::from_micros(u64::try_from(now - sent_at?).unwrap_or_default());
+    let age = Duration::from_micros(u64::try_from(arrived_at - sent_at?).unwrap_or_default());
     (age > route.delivery.reply_max_age).then_some("too_old")
 }

@@ -17,6 +17,9 @@ use crate::store::{
 /// Waits between attempts to write a result that the database refused.
 const STORE_WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// Items of one conversation before it gives way to others that wait for room.
+const TURN: usize = 16;
+
 /// For an item whose handling panics: a mistake of ours that must not take the conversation with it for ever.
 const AFTER_PANIC: RetryPolicy = RetryPolicy {
     attempts: Some(5),
@@ -53,7 +56,10 @@ impl Drop for LeaseGuard {
             tokio::spawn(async move {
                 // Not at once: what went wrong would go wrong again.
                 tokio::time::sleep(AFTER_PANIC.backoff).await;
-                engine.release(lease).await;
+                let in_doubt = lease.queue == Queue::Outbox;
+                let wait =
+                    Micros::try_from(engine.settings.uncertain_wait.as_micros()).unwrap_or(Micros::MAX);
+                engine.release(lease, in_doubt.then(|| now().saturating_add(wait))).await;
                 engine.pool(lease.queue).bell.notify_one();
             });
         }
@@ -74,11 +80,19 @@ impl Engine {
 
     async fn work(self: &Arc<Self>, lane: &Lane, first: Item) {
         let mut next = Some(first);
+        let mut done = 0;
         while let Some(item) = next.take() {
             if self.is_stopping() {
-                self.release(lane.lease).await;
+                self.release(lane.lease, None).await;
                 return;
             }
+            let pool = self.pool(lane.lease.queue);
+            if done >= TURN && pool.is_full() {
+                self.release(lane.lease, None).await;
+                pool.bell.notify_one();
+                return;
+            }
+            done += 1;
             let attempt = async {
                 match lane.lease.queue {
                     Queue::Inbox => self.dispatch(lane, &item).await,
@@ -167,8 +181,8 @@ impl Engine {
         }
     }
 
-    async fn release(&self, lease: Lease) {
-        if let Err(error) = self.store.release(vec![lease]).await {
+    async fn release(&self, lease: Lease, in_doubt_until: Option<Micros>) {
+        if let Err(error) = self.store.release(lease, in_doubt_until).await {
             tracing::warn!(%error, "a conversation can't be handed back; the next start takes it over");
         }
     }

@@ -49,6 +49,11 @@ impl Pool {
         None
     }
 
+    /// Nothing more can be started now.
+    pub(super) fn is_full(&self) -> bool {
+        self.room.available_permits() == 0
+    }
+
     /// Waits for room for one lane and takes up to `most`.
     pub(super) async fn take(&self, most: usize) -> Slots {
         let mut permit = match self.room.clone().acquire_owned().await {

@@ -34,6 +34,9 @@ pub(super) fn failed(
     match judge(policy, failed, rand::rng().random()) {
         Verdict::RetryIn(wait) => Step::Defer { refusal, wait },
         Verdict::GiveUp(why) => {
+            if refusal.uncertain {
+                refusal.reason = "send_uncertain";
+            }
             refusal.error =
                 format!("{} ({} after {} attempts)", refusal.error, why.as_str(), item.attempts + 1);
             Step::Done(Outcome::Dead(refusal))

@@ -150,7 +150,7 @@ async fn a_stale_lease_changes_nothing(store: &dyn Store) {
     let result = store.finish(stale, &claim.item, answered, true).await;
     assert!(matches!(result, Err(StoreError::LeaseLost)));
     assert!(matches!(store.defer(stale, &claim.item, refusal(false), 0).await, Err(StoreError::LeaseLost)));
-    store.release(vec![stale]).await.unwrap();
+    store.release(stale, None).await.unwrap();
     assert_eq!(store.claim(Queue::Inbox, 8).await.unwrap().claims.len(), 0, "the lease still holds");
     assert_eq!((store.depth().inbox, store.depth().outbox), (1, 0));
     drain(store, claim.lease, claim.item).await;
@@ -237,7 +237,7 @@ async fn statuses_only_move_forward_and_may_come_first(store: &dyn Store) {
         ("wamid.early-2", None, DeliveryState::Read),
     ];
     store.accept(statuses(&early), 8).await.unwrap();
-    store.release(vec![opened.lease]).await.unwrap();
+    store.release(opened.lease, None).await.unwrap();
     let again = store.claim(Queue::Outbox, 8).await.unwrap().claims.pop().unwrap();
     assert!(again.item.already_sent, "a status is proof that Graph has it");
     let next = store
@@ -277,6 +277,13 @@ async fn both_identifiers_lead_to_one_conversation(store: &dyn Store) {
     assert_eq!(by_state["i1"].0, by_state["i2"].0);
     assert_eq!(by_state["i1"].0, by_state["i3"].0);
     assert_ne!(by_state["i1"].0, by_state["i4"].0, "a number that changed hands");
+    let mut former = delivery("US.71", "i5");
+    former.messages[0].contact =
+        Arc::new(Contact { wa_id: None, user_id: Some("US.71".to_owned()), ..person("US.71") });
+    let former = store.accept(former, 8).await.unwrap().claims.pop().unwrap();
+    assert_eq!(former.lease.conversation, by_state["i1"].0);
+    assert_eq!(former.contact.wa_id, None, "what is said to the former owner must not reach the new one");
+    drain(store, former.lease, former.item).await;
     let known = &by_state["i3"].1;
     assert_eq!((known.wa_id.as_deref(), known.user_id.as_deref()), (Some("71"), Some("US.71")));
 }
@@ -314,9 +321,13 @@ async fn the_dead_are_counted_and_the_next_goes_on(store: &dyn Store) {
 
 async fn a_released_lane_can_be_claimed_again(store: &dyn Store) {
     let claim = store.accept(delivery("91", "back"), 8).await.unwrap().claims.pop().unwrap();
-    store.release(vec![claim.lease]).await.unwrap();
+    store.release(claim.lease, None).await.unwrap();
     let again = store.claim(Queue::Inbox, 8).await.unwrap().claims.pop().unwrap();
-    assert_eq!(wamid(&again.item), "back");
+    assert_eq!((wamid(&again.item), again.item.uncertain), ("back", false));
     assert_ne!(again.lease.token, claim.lease.token);
+    store.release(again.lease, Some(now() + 60_000_000)).await.unwrap();
+    assert_eq!(store.claim(Queue::Inbox, 8).await.unwrap().claims.len(), 0);
+    let again = store.claim_as_of(Queue::Inbox, 8, now() + 61_000_000).await.unwrap().claims.pop().unwrap();
+    assert!(again.item.uncertain, "in doubt");
     drain(store, again.lease, again.item).await;
 }

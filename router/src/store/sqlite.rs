@@ -6,6 +6,7 @@ mod accept;
 mod checkpoint;
 mod conversations;
 mod finish;
+mod identity;
 mod lanes;
 pub mod location;
 mod schema;
@@ -18,6 +19,7 @@ mod writer;
 mod tests;
 
 use std::{
+    panic::AssertUnwindSafe,
     path::PathBuf,
     sync::{Arc, Mutex, atomic::Ordering, mpsc},
     thread::JoinHandle,
@@ -29,13 +31,14 @@ use rusqlite::{Connection, config::DbConfig};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use self::{
+    identity::Identity,
+    session::{Memory, Session},
+    writer::{Call, Gauges, Reply, Writer},
+};
 pub use self::{
     location::{Location, LocationError},
     schema::SchemaError,
-};
-use self::{
-    session::{Memory, Session},
-    writer::{Call, Gauges, Reply, Writer},
 };
 use super::{
     Accepted, Claims, Delivery, Depth, Finished, Item, Lease, MessageId, Micros, Outcome, Queue, Refusal,
@@ -73,10 +76,9 @@ impl SqliteStore {
     /// Opens or makes the file, brings its schema up to date and takes over what a dead process left. Sends that
     /// it may have made are not repeated before `uncertain_wait` is over.
     pub fn open(location: &Location, uncertain_wait: Duration) -> Result<Self, OpenError> {
-        let path = &location.0;
-        let exclusive = location::prepare(path)?;
+        let (path, exclusive) = location::prepare(&location.0)?;
         let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
-        let mut connection = Connection::open(path).map_err(sqlite)?;
+        let mut connection = Connection::open(&path).map_err(sqlite)?;
         configure(&connection).map_err(sqlite)?;
         schema::migrate(&mut connection)
             .map_err(|source| OpenError::Schema { path: path.clone(), source })?;
@@ -84,26 +86,33 @@ impl SqliteStore {
         let mut memory = Memory::new(Uuid::now_v7().simple().to_string(), now());
         recover(&mut connection, &mut memory, &gauges, uncertain_wait).map_err(sqlite)?;
 
+        let identity =
+            Identity::of(&path).map_err(|source| LocationError::File { path: path.clone(), source })?;
+
         let (calls, receiver) = mpsc::channel();
-        let writer = Writer { connection, memory, gauges: gauges.clone() };
+        let writer = Writer { connection, memory, identity, gauges: gauges.clone() };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || {
                 let _exclusive = exclusive;
-                writer.run(&receiver);
+                // Without a writer nothing works any more, and the next start goes on with everything.
+                if std::panic::catch_unwind(AssertUnwindSafe(|| writer.run(&receiver))).is_err() {
+                    tracing::error!("the thread that writes has failed, the process ends");
+                    std::process::exit(1);
+                }
             })
             .map_err(|source| LocationError::File { path: path.clone(), source })?;
         let (stop_checkpoints, stop) = mpsc::channel();
         let checkpoints = {
-            let (path, calls) = (path.clone(), calls.clone());
+            let (of, calls) = (path.clone(), calls.clone());
             std::thread::Builder::new()
                 .name("sqlite-wal".to_owned())
                 .spawn(move || {
                     // Without a writer there is nothing left to ask for.
                     let ask = || drop(calls.send(Call::Checkpoint));
-                    checkpoint::run(&path, ask, &stop);
+                    checkpoint::run(&of, ask, &stop);
                 })
-                .map_err(|source| LocationError::File { path: location.0.clone(), source })?
+                .map_err(|source| LocationError::File { path: path.clone(), source })?
         };
         // Joined in this order: the second lives as long as anybody can still send to it.
         let threads = Mutex::new(vec![checkpoints, thread]);
@@ -166,8 +175,8 @@ impl Store for SqliteStore {
         self.call(|reply| Call::Defer { lease, seq, refusal, due_at, reply }).await
     }
 
-    async fn release(&self, leases: Vec<Lease>) -> Result<(), StoreError> {
-        self.call(|reply| Call::Release(leases, reply)).await
+    async fn release(&self, lease: Lease, in_doubt_until: Option<Micros>) -> Result<(), StoreError> {
+        self.call(|reply| Call::Release(lease, in_doubt_until, reply)).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -200,3 +200,36 @@ async fn a_store_that_takes_no_writes_answers_503_and_recovers() {
     assert_eq!(stack.webhook(body).await.unwrap().status, 200);
     assert_eq!(replies(&stack, 1).await.len(), 1);
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_removed_while_it_is_used_is_never_said_to_hold_anything() {
+    let stack = start().await;
+    stack.webhook(webhook(&[("15550100001", "wamid.1", "one")])).await.unwrap();
+    replies(&stack, 1).await;
+    for name in ["router.db", "router.db-wal", "router.db-shm"] {
+        std::fs::remove_file(stack.data_dir().join(name)).unwrap();
+    }
+    let answer = stack.webhook(webhook(&[("15550100001", "wamid.2", "two")])).await.unwrap();
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert_eq!(get(&stack, "/readyz").await.0, 503);
+    assert!(stack.router_output().contains("router.db is gone"), "{}", stack.router_output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_http2_connection_may_not_open_streams_without_end() {
+    let stack = start().await;
+    let address = stack.router_url().strip_prefix("http://").unwrap().to_owned();
+    let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    // The client's preface and an empty SETTINGS frame (RFC 9113, 3.4).
+    socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut frame = [0; 256];
+    let length = socket.read(&mut frame).await.unwrap();
+    // SETTINGS_MAX_CONCURRENT_STREAMS is 3 (RFC 9113, 6.5.2).
+    assert!(
+        frame[..length].windows(6).any(|setting| setting == [0, 3, 0, 0, 0, 64]),
+        "{:?}",
+        &frame[..length]
+    );
+}

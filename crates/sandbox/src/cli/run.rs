@@ -1,6 +1,11 @@
 //! `sandbox run`: everything on this machine with one command.
 
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::IsTerminal,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{ExitCode, ExitStatus},
+};
 
 use clap::Args;
 use service::{cli, settings::Env, shutdown::Shutdown};
@@ -70,9 +75,21 @@ async fn run(arguments: RunArguments) -> ExitCode {
         Err(error) => return fail(&error),
     };
     banner(&stack);
-    let ended = tokio::select! {
-        ended = stack.wait_for_exit() => Some(ended),
-        () = shutdown.draining() => None,
+    let ended = loop {
+        let ended = tokio::select! {
+            ended = stack.wait_for_exit() => ended,
+            () = shutdown.draining() => break None,
+        };
+        match ended {
+            // Somebody killed it, to see what becomes of the messages.
+            ("router", Ok(status)) if was_killed(status) => {
+                say(&format!("the router was killed ({status}), starting it again with the same database"));
+                if let Err(error) = stack.start_router().await {
+                    return fail(&error);
+                }
+            }
+            ended => break Some(ended),
+        }
     };
     let stopped = stack.shutdown().await;
     match (ended, stopped) {
@@ -85,6 +102,18 @@ async fn run(arguments: RunArguments) -> ExitCode {
 
 fn fail(error: &StackError) -> ExitCode {
     cli::fail(error)
+}
+
+fn was_killed(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::process::ExitStatusExt::signal(&status).is_some();
+    #[cfg(not(unix))]
+    return !status.success();
+}
+
+#[expect(clippy::print_stdout, reason = "it stands among the lines of the processes")]
+fn say(text: &str) {
+    println!("sandbox | {text}");
 }
 
 #[expect(clippy::print_stdout, reason = "the addresses are what the command is run for")]

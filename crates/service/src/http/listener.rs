@@ -21,6 +21,9 @@ use super::settings::Limits;
 /// Connections that the kernel holds while all of ours are taken.
 const BACKLOG: u32 = 1024;
 
+/// Requests at once on one HTTP/2 connection; without a bound one connection could open as many as it likes.
+const HTTP2_STREAMS: u32 = 64;
+
 /// How long to wait when the system cannot give us another connection, such as out of file descriptors.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
@@ -121,6 +124,7 @@ where
     // `Connection`, which sees the first bytes arrive.
     Server::new_with_acceptor(acceptor)
         .idle_timeout(limits.idle_timeout)
+        .http2_max_concurrent_streams(HTTP2_STREAMS)
         .run_with_graceful_shutdown(endpoint, stop, Some(drain_timeout))
         .await
 }

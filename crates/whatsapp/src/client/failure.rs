@@ -28,7 +28,11 @@ impl SendError {
         match self {
             Self::NotSent(_) => ErrorClass::Replay,
             Self::Rejected { http_status, error, .. } => classify(error, Some(*http_status)),
-            Self::Foreign { http_status, .. } => of_status(*http_status),
+            Self::Foreign { http_status, .. } => match of_status(*http_status) {
+                // Whatever answered in Graph's place would refuse every message alike, so none is given up for it.
+                ErrorClass::Final if !matches!(http_status, 413 | 414 | 431) => ErrorClass::StopChannel,
+                class => class,
+            },
             Self::Ambiguous(_) => ErrorClass::Ambiguous,
         }
     }

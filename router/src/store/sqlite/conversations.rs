@@ -23,6 +23,7 @@ impl Session<'_> {
         now: Micros,
     ) -> rusqlite::Result<Conversation> {
         let identifiers = [seen.user_id.as_deref(), seen.wa_id.as_deref(), Some(seen.key.as_str())];
+        self.release_number_of_others(channel, seen)?;
         let mut candidates: Vec<Conversation> = Vec::new();
         for identifier in identifiers.into_iter().flatten() {
             let found = self.find(channel, identifier)?.filter(|(_, known)| !is_somebody_else(known, seen));
@@ -58,6 +59,19 @@ impl Session<'_> {
             self.memory.cache(channel, identifier, id, &contact);
         }
         Ok((id, contact))
+    }
+
+    /// A number that comes with another user id than it had belongs to somebody else now: what is said to its former
+    /// owner must not reach them.
+    fn release_number_of_others(&mut self, channel: &Arc<str>, seen: &Contact) -> rusqlite::Result<()> {
+        let (Some(wa_id), Some(_)) = (&seen.wa_id, &seen.user_id) else { return Ok(()) };
+        let Some((id, known)) = self.find(channel, wa_id)? else { return Ok(()) };
+        if !is_somebody_else(&known, seen) {
+            return Ok(());
+        }
+        self.sql.prepare_cached("UPDATE conversation SET wa_id = NULL WHERE id = ?1")?.execute([id])?;
+        self.memory.forget_conversations();
+        Ok(())
     }
 
     fn has_work(&mut self, conversation: i64) -> rusqlite::Result<bool> {

@@ -102,15 +102,24 @@ impl Session<'_> {
         Ok(())
     }
 
-    pub(super) fn release(&mut self, leases: &[Lease], now: Micros) -> rusqlite::Result<()> {
-        for lease in leases {
-            self.sql
-                .prepare_cached(
-                    "UPDATE lane SET due_at = ?4, owner = NULL, token = 0
-                     WHERE queue = ?1 AND conversation = ?2 AND token = ?3",
-                )?
-                .execute(params![lease.queue as i64, lease.conversation, lease.token, now])?;
-        }
+    pub(super) fn release(
+        &mut self,
+        lease: Lease,
+        in_doubt_until: Option<Micros>,
+        now: Micros,
+    ) -> rusqlite::Result<()> {
+        self.sql
+            .prepare_cached(
+                "UPDATE lane SET due_at = ?4, owner = NULL, token = 0, uncertain = max(uncertain, ?5)
+                 WHERE queue = ?1 AND conversation = ?2 AND token = ?3",
+            )?
+            .execute(params![
+                lease.queue as i64,
+                lease.conversation,
+                lease.token,
+                in_doubt_until.unwrap_or(now),
+                in_doubt_until.is_some()
+            ])?;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! `DATABASE_URL` for SQLite: which file, and one clear line when it can't be used.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, Metadata, OpenOptions, TryLockError},
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -43,39 +43,58 @@ pub enum LocationError {
          several routers share work on PostgreSQL, not on one SQLite file"
     )]
     InUse { path: PathBuf },
+    #[error(
+        "{path} has a second name (a hard link), under which another router could use it unnoticed: \
+         remove the link, or name another file in DATABASE_URL"
+    )]
+    Linked { path: PathBuf },
 }
 
 /// Holds the file for this process alone, for as long as it lives; the kernel ends it with the process.
 #[derive(Debug)]
 pub struct Exclusive(#[expect(dead_code, reason = "held for its lock")] File);
 
-/// Makes sure that the file can be written and that no other router uses it.
-pub fn prepare(path: &Path) -> Result<Exclusive, LocationError> {
+/// Makes sure that the file can be written and that no other router uses it; says where it really is, so that a
+/// second path to the same file finds the same lock.
+pub fn prepare(path: &Path) -> Result<(PathBuf, Exclusive), LocationError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         std::fs::create_dir_all(folder)
             .map_err(|source| LocationError::Folder { folder: folder.to_owned(), source })?;
     }
-    let writable = |path: &Path| {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(|source| LocationError::File { path: path.to_owned(), source })
-    };
-    writable(path)?;
+    let file = writable(path)?;
+    let unusable = |source| LocationError::File { path: path.to_owned(), source };
+    let path = path.canonicalize().map_err(unusable)?;
+    if names(&file.metadata().map_err(unusable)?) > 1 {
+        return Err(LocationError::Linked { path });
+    }
     // A file beside the database: SQLite's own locks on the database come and go with each transaction.
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
     let lock_path = PathBuf::from(lock_path);
     let lock = writable(&lock_path)?;
     match lock.try_lock() {
-        Ok(()) => Ok(Exclusive(lock)),
-        Err(TryLockError::WouldBlock) => Err(LocationError::InUse { path: path.to_owned() }),
+        Ok(()) => Ok((path, Exclusive(lock))),
+        Err(TryLockError::WouldBlock) => Err(LocationError::InUse { path }),
         Err(TryLockError::Error(source)) => Err(LocationError::File { path: lock_path, source }),
     }
+}
+
+/// Opens or makes it, for the router's user alone: it holds messages and numbers.
+fn writable(path: &Path) -> Result<File, LocationError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|source| LocationError::File { path: path.to_owned(), source })
+}
+
+/// How many names the file has.
+fn names(metadata: &Metadata) -> u64 {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::nlink(metadata);
+    #[cfg(not(unix))]
+    return u64::from(metadata.is_file());
 }
 
 #[cfg(test)]
@@ -107,6 +126,23 @@ mod tests {
         assert!(matches!(prepare(&path), Err(LocationError::InUse { .. })));
         drop(first);
         prepare(&path).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn another_path_to_the_same_file_is_noticed() {
+        use std::os::unix::fs::{MetadataExt, symlink};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("router.db");
+        let (_, first) = prepare(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+        let link = folder.path().join("link.db");
+        symlink(&path, &link).unwrap();
+        assert!(matches!(prepare(&link), Err(LocationError::InUse { .. })));
+        drop(first);
+        std::fs::hard_link(&path, folder.path().join("hard.db")).unwrap();
+        assert!(matches!(prepare(&path), Err(LocationError::Linked { .. })));
     }
 
     #[test]

@@ -32,8 +32,12 @@ impl Memory {
 
     /// After a rollback nothing that was learned in the transaction may be believed.
     pub(super) fn forget(&mut self) {
-        self.conversations.clear();
+        self.forget_conversations();
         self.has_orphans = None;
+    }
+
+    pub(super) fn forget_conversations(&mut self) {
+        self.conversations.clear();
     }
 
     pub(super) fn cached(&self, channel: &str, identifier: &str) -> Option<&Conversation> {

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     checkpoint,
+    identity::Identity,
     session::{Failure, Memory, Session},
 };
 use crate::store::{
@@ -19,8 +20,9 @@ use crate::store::{
     StoreError, now,
 };
 
-/// Calls in one transaction at most, so that the first of them does not wait for long.
+/// Calls, and items of webhooks, in one transaction at most, so that the first of them does not wait for long.
 const LARGEST_BATCH: usize = 512;
+const MOST_ITEMS: usize = 2_000;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -47,11 +49,23 @@ pub(super) enum Call {
         due_at: Micros,
         reply: Reply<()>,
     },
-    Release(Vec<Lease>, Reply<()>),
+    Release(Lease, Option<Micros>, Reply<()>),
     Probe(Reply<()>),
     MessageState(MessageId, Reply<Option<String>>),
     /// Copy the rest of the WAL, between two transactions.
     Checkpoint,
+}
+
+impl Call {
+    /// How much work it is, by the number of things to be stored.
+    fn items(&self) -> usize {
+        match self {
+            Self::Accept(delivery, ..) => {
+                delivery.messages.len() + delivery.statuses.len() + delivery.events.len()
+            }
+            _ => 1,
+        }
+    }
 }
 
 /// What a call came to, kept until the commit is on disk.
@@ -92,6 +106,7 @@ impl Gauges {
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) memory: Memory,
+    pub(super) identity: Identity,
     pub(super) gauges: Arc<Gauges>,
 }
 
@@ -100,8 +115,13 @@ impl Writer {
     pub(super) fn run(mut self, calls: &mpsc::Receiver<Call>) {
         let mut batch = Vec::with_capacity(LARGEST_BATCH);
         while let Ok(first) = calls.recv() {
+            let mut items = first.items();
             batch.push(first);
-            batch.extend(calls.try_iter().take(LARGEST_BATCH - 1));
+            while batch.len() < LARGEST_BATCH && items < MOST_ITEMS {
+                let Ok(call) = calls.try_recv() else { break };
+                items += call.items();
+                batch.push(call);
+            }
             let asked = batch.len();
             batch.retain(|call| !matches!(call, Call::Checkpoint));
             if batch.len() < asked {
@@ -117,32 +137,29 @@ impl Writer {
         match self.transaction(batch) {
             Ok(done) => answer(batch.drain(..).zip(done), &self.gauges),
             // One call may have spoilt it for all: each gets a transaction of its own.
-            Err(_) if batch.len() > 1 => {
+            Err(Broken::Within(_)) if batch.len() > 1 => {
                 for call in batch.drain(..) {
                     let alone = [call];
                     let result = self.transaction(&alone);
                     let [call] = alone;
-                    self.answer_one(call, result);
+                    match result {
+                        Ok(done) => answer([call].into_iter().zip(done), &self.gauges),
+                        Err(broken) => self.refuse([call], &broken),
+                    }
                 }
             }
-            Err(error) => {
-                if let Some(call) = batch.pop() {
-                    self.answer_one(call, Err(error));
-                }
-            }
+            // The database as a whole: each alone would only wait for the same answer.
+            Err(broken) => self.refuse(batch.drain(..), &broken),
         }
     }
 
-    fn answer_one(&self, call: Call, result: rusqlite::Result<Vec<Done>>) {
-        let done = match result {
-            Ok(mut done) => done.pop().unwrap_or(Done::Nothing),
-            Err(error) => Done::Refused(StoreError::Database(error.to_string())),
-        };
-        answer([(call, done)], &self.gauges);
+    fn refuse(&self, calls: impl IntoIterator<Item = Call>, broken: &Broken) {
+        let refused = || Done::Refused(StoreError::Database(broken.to_string()));
+        answer(calls.into_iter().map(|call| (call, refused())), &self.gauges);
     }
 
     /// All of `calls` or none.
-    fn transaction(&mut self, calls: &[Call]) -> rusqlite::Result<Vec<Done>> {
+    fn transaction(&mut self, calls: &[Call]) -> Result<Vec<Done>, Broken> {
         let result = self.attempt(calls);
         if result.is_err() {
             self.memory.forget();
@@ -154,20 +171,39 @@ impl Writer {
         result
     }
 
-    fn attempt(&mut self, calls: &[Call]) -> rusqlite::Result<Vec<Done>> {
-        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    fn attempt(&mut self, calls: &[Call]) -> Result<Vec<Done>, Broken> {
+        execute(&self.connection, "BEGIN IMMEDIATE").map_err(Broken::Outside)?;
         let mut session =
             Session { sql: &self.connection, memory: &mut self.memory, depth: Depth::default() };
         let now = now();
         let mut done = Vec::with_capacity(calls.len());
         for call in calls {
-            done.push(apply(&mut session, call, now)?);
+            done.push(apply(&mut session, call, now).map_err(Broken::Within)?);
         }
         let depth = session.depth;
-        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        execute(&self.connection, "COMMIT").map_err(Broken::Outside)?;
+        self.identity.check().map_err(Broken::Lost)?;
         self.gauges.add(depth);
         Ok(done)
     }
+}
+
+/// Why nothing of a transaction counts.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    /// A call could not be applied.
+    #[error(transparent)]
+    Within(rusqlite::Error),
+    /// The transaction itself was refused.
+    #[error(transparent)]
+    Outside(rusqlite::Error),
+    /// What was written is in no file that the next start will find.
+    #[error("{0}")]
+    Lost(String),
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<usize> {
+    connection.prepare_cached(sql)?.execute([])
 }
 
 fn apply(session: &mut Session<'_>, call: &Call, now: Micros) -> rusqlite::Result<Done> {
@@ -187,8 +223,8 @@ fn apply(session: &mut Session<'_>, call: &Call, now: Micros) -> rusqlite::Resul
         Call::Probe(_) => session.probe(now).map(|()| Done::Nothing).map_err(Failure::from),
         Call::Checkpoint => Ok(Done::Nothing),
         Call::MessageState(id, _) => session.message_state(*id).map(Done::State).map_err(Failure::from),
-        Call::Release(leases, _) => {
-            session.release(leases, now).map(|()| Done::Nothing).map_err(Failure::from)
+        Call::Release(lease, in_doubt_until, _) => {
+            session.release(*lease, *in_doubt_until, now).map(|()| Done::Nothing).map_err(Failure::from)
         }
     };
     match result {
@@ -224,7 +260,7 @@ fn answer(results: impl IntoIterator<Item = (Call, Done)>, gauges: &Gauges) {
             Call::MessageState(_, reply) => {
                 send(reply, done, |done| if let Done::State(state) = done { Some(state) } else { None });
             }
-            Call::Defer { reply, .. } | Call::Release(_, reply) | Call::Probe(reply) => {
+            Call::Defer { reply, .. } | Call::Release(_, _, reply) | Call::Probe(reply) => {
                 send(reply, done, |done| matches!(done, Done::Nothing).then_some(()));
             }
         }
