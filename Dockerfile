@@ -25,11 +25,7 @@ RUN --mount=type=cache,id=whatsapp-router-registry,target=/usr/local/cargo/regis
     && cd "target/$triple/release" \
     && install -m 0555 router server sandbox /out/
 
-# Some tests send a signal with `kill`.
-FROM toolchain AS test-tools
-RUN apt-get update && apt-get install --yes --no-install-recommends procps && rm -rf /var/lib/apt/lists/*
-
-FROM test-tools AS test
+FROM toolchain AS test
 COPY . .
 ARG TARGETARCH
 ARG PACKAGE=router

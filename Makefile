@@ -25,7 +25,7 @@ sandbox-up: ## the same in Docker: server, router and sandbox, without an accoun
 
 ##@ With a WhatsApp account (Docker and .env)
 
-check-env: ## say of each variable of .env whether it is set, missing or still the example's value
+check-env: ## say of each variable of .env that matters whether it is set, missing or still the example's value
 	@scripts/check-env
 
 up: ## check .env, build, start router and server, return when both are healthy

@@ -108,6 +108,18 @@ mod tests {
     }
 
     #[test]
+    fn the_values_of_the_example_are_refused() {
+        for (at, value) in
+            [(1, "change-me-access-token"), (2, "change-me-verify-token"), (3, "change-me-app-secret")]
+        {
+            let mut pairs = ENOUGH;
+            pairs[at].1 = value;
+            let error = read(&pairs).unwrap_err();
+            assert!(error.contains(pairs[at].0) && error.contains("example"), "{error}");
+        }
+    }
+
+    #[test]
     fn several_secrets_and_the_other_names_are_read() {
         let settings = read(&[
             ENOUGH[0],

@@ -28,7 +28,7 @@ impl DeliverySettings {
         let backend_timeout =
             env.var("BACKEND_TIMEOUT", "how long one call of the backend may take").default("10s").duration();
         let reply_max_age = env
-            .var("REPLY_MAX_AGE", "a message older than this (Meta's backlog after an outage) is stored but not answered by itself")
+            .var("REPLY_MAX_AGE", "a message that is older than this when it arrives (Meta's backlog after an outage) is stored but not answered by itself")
             .default("24h")
             .duration();
         let uncertain_wait = env

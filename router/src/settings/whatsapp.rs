@@ -31,6 +31,9 @@ impl WhatsAppSettings {
         let access_token = env
             .var("WHATSAPP_ACCESS_TOKEN", "Graph API token with the permission whatsapp_business_messaging")
             .secret()
+            .hint(
+                "copy the token from WhatsApp > API Setup, without spaces; what .env.example has is refused",
+            )
             .required_with(header_value);
         let verify_token = env
             .var(
@@ -38,7 +41,9 @@ impl WhatsAppSettings {
                 "token of the webhook's GET handshake, the same as in the app's dashboard",
             )
             .alias("WHATSAPP_VERIFY_TOKEN")
-            .required_secret();
+            .secret()
+            .hint("make one up, and enter the same in the app's dashboard; what .env.example has is refused")
+            .required_with(own_secret);
         let app_secrets = read_app_secrets(env);
         let api_version = env
             .var("WHATSAPP_API_VERSION", "version of the Graph API")
@@ -73,7 +78,9 @@ fn read_app_secrets(env: &mut Env) -> Option<Vec<SecretString>> {
     let secrets = env
         .var(NAME, "app secret that signs webhooks; several, separated by commas, while it is being changed")
         .alias("WHATSAPP_APP_SECRET")
-        .secret_string();
+        .secret()
+        .hint("copy the app secret from App settings > Basic; what .env.example has is refused")
+        .parse_with(own_secret);
     let allow_unsigned = env
         .var(
             "WHATSAPP_ALLOW_UNSIGNED_WEBHOOKS",
@@ -118,7 +125,16 @@ fn digits(text: &str) -> Result<String, String> {
     }
 }
 
+/// Refuses what stands in `.env.example`: everybody knows it.
+fn own_secret(text: &str) -> Result<SecretString, String> {
+    if text.starts_with("change-me") {
+        return Err("is still the example's value".to_owned());
+    }
+    Ok(SecretString::from(text))
+}
+
 fn header_value(text: &str) -> Result<SecretString, String> {
+    own_secret(text)?;
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(SecretString::from(text))
     } else {

@@ -71,9 +71,15 @@ impl Server {
 
     #[cfg(unix)]
     fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        let status = kill(name, self.child.id());
         assert!(status.success());
     }
+}
+
+/// The shell's own `kill`: the program of that name is not everywhere.
+#[cfg(unix)]
+fn kill(signal: &str, process: u32) -> std::process::ExitStatus {
+    Command::new("sh").args(["-c", &format!("kill {signal} {process}")]).status().unwrap()
 }
 
 impl Drop for Server {
@@ -193,7 +199,7 @@ fn a_second_signal_ends_it_at_once() {
             assert!(log.read_line(&mut line).unwrap() > 0, "the log ended before {words:?}");
         }
     };
-    let signal = || Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let signal = || kill("-TERM", child.id());
     wait_for("\"ready\"");
     assert!(signal().success());
     wait_for("draining");

@@ -40,7 +40,7 @@ pub enum LocationError {
     File { path: PathBuf, source: std::io::Error },
     #[error(
         "{path} is in use by another router process: stop that one first; \
-         several routers share work on PostgreSQL, not on one SQLite file"
+         two routers can't share one SQLite file"
     )]
     InUse { path: PathBuf },
     #[error(
