@@ -177,10 +177,7 @@ impl WebhookApi {
         }
         signature::verify(secrets, body, header).map(|_which| ()).map_err(|error| {
             self.metrics.signature_failures.with_label_values(&[error.as_str()]).inc();
-            tracing::warn!(
-                reason = error.as_str(),
-                "webhook refused: its signature does not match any app secret"
-            );
+            tracing::warn!(reason = error.as_str(), "webhook refused: {error}");
             Problem::forbidden(error.to_string()).with_code(match error {
                 SignatureError::Missing => "signature_missing",
                 SignatureError::Malformed => "signature_malformed",

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::{
-    by_contact, echoed, faults, get, idle, metric, query, replies, start, start_with_bad_backend, webhook,
+    builder, by_contact, echoed, faults, get, idle, metric, query, replies, start, start_with_bad_backend,
+    webhook,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,7 +124,8 @@ async fn a_token_that_is_refused_stops_the_channel_and_keeps_its_queue() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_resolved_by_the_status_and_nothing_is_sent_twice() {
-    let stack = start().await;
+    // Long enough for the status to come on a machine that is busy.
+    let stack = builder().router_env("SEND_UNCERTAIN_WAIT", "5s").start().await.unwrap();
     stack.simulator().set_faults(faults(json!({"graph": {"lost_answers": {"count": 1}}})));
     stack
         .webhook(webhook(&[("15550100001", "wamid.1", "one"), ("15550100001", "wamid.2", "two")]))

@@ -89,7 +89,7 @@ async fn a_batch_of_a_thousand_updates_keeps_the_order_of_each_chat() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_chat_holds_up_no_other_and_stays_in_order() {
     let stack = start_with_bad_backend().await;
-    stack.simulator().set_faults(faults(json!({"backend": {"late": {"ms": 3000, "count": 1}}})));
+    stack.simulator().set_faults(faults(json!({"backend": {"late": {"ms": 6000, "count": 1}}})));
     let slow = webhook(&[("15550100001", "wamid.slow", "slow"), ("15550100001", "wamid.after", "after")]);
     stack.webhook(slow).await.unwrap();
     while stack.simulator().backend_requests().is_empty() {
