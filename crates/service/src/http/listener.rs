@@ -119,9 +119,8 @@ where
         address: listener.address,
         tcp: listener.tcp,
         free: Arc::new(Semaphore::new(limits.max_connections)),
+        head_timeout: limits.head_timeout,
     };
-    // poem sets no timeout for the head of a request. It belongs here, next to the idle timeout, or into
-    // `Connection`, which sees the first bytes arrive.
     Server::new_with_acceptor(acceptor)
         .idle_timeout(limits.idle_timeout)
         .http2_max_concurrent_streams(HTTP2_STREAMS)
@@ -133,6 +132,7 @@ struct BoundedAcceptor {
     tcp: TcpListener,
     address: SocketAddr,
     free: Arc<Semaphore>,
+    head_timeout: Duration,
 }
 
 impl Acceptor for BoundedAcceptor {
@@ -151,7 +151,7 @@ impl Acceptor for BoundedAcceptor {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "TCP_NODELAY cannot be set");
                     }
-                    let connection = Connection::new(stream, permit);
+                    let connection = Connection::new(stream, permit, self.head_timeout);
                     let local = LocalAddr(self.address.into());
                     return Ok((connection, local, RemoteAddr(remote.into()), Scheme::HTTP));
                 }

@@ -31,19 +31,25 @@ pub struct HttpSettings {
 pub struct Limits {
     /// Over this many open connections new ones wait to be accepted.
     pub max_connections: usize,
+    /// The head of a connection's first request has to be there by then.
+    pub head_timeout: Duration,
     /// A connection on which nothing moves for this long is closed.
     pub idle_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_connections: 4096, idle_timeout: Duration::from_secs(75) }
+        Self {
+            max_connections: 4096,
+            head_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(75),
+        }
     }
 }
 
 impl HttpSettings {
     /// Reads `variable` (the service's own, such as `ROUTER_LISTEN`), `ADMIN_LISTEN`, `DOCS`,
-    /// `HTTP_MAX_CONNECTIONS`, `HTTP_IDLE_TIMEOUT` and `SHUTDOWN_DRAIN_DELAY`.
+    /// `HTTP_MAX_CONNECTIONS`, `HTTP_HEAD_TIMEOUT`, `HTTP_IDLE_TIMEOUT` and `SHUTDOWN_DRAIN_DELAY`.
     pub fn read(env: &mut Env, variable: &'static str, default: &'static str) -> Option<Self> {
         let listen = env.var(variable, "address and port to listen on").default(default).address();
         let admin = env
@@ -58,6 +64,13 @@ impl HttpSettings {
             .var("HTTP_MAX_CONNECTIONS", "open connections per listener; more wait to be accepted")
             .default("4096")
             .parse_with(parse_connections);
+        let head_timeout = env
+            .var(
+                "HTTP_HEAD_TIMEOUT",
+                "a connection whose first request has not begun properly by then is closed",
+            )
+            .default("15s")
+            .duration();
         let idle_timeout = env
             .var("HTTP_IDLE_TIMEOUT", "a connection on which nothing moves for this long is closed")
             .default("75s")
@@ -75,7 +88,11 @@ impl HttpSettings {
             listen_variable: variable,
             admin_listen: admin,
             docs: docs?,
-            limits: Limits { max_connections: max_connections?, idle_timeout: idle_timeout? },
+            limits: Limits {
+                max_connections: max_connections?,
+                head_timeout: head_timeout?,
+                idle_timeout: idle_timeout?,
+            },
             drain_delay: drain_delay?,
             drain_timeout: DRAIN_TIMEOUT,
         })
@@ -124,6 +141,7 @@ mod tests {
             ("ADMIN_LISTEN", "nine"),
             ("DOCS", "perhaps"),
             ("HTTP_MAX_CONNECTIONS", "0"),
+            ("HTTP_HEAD_TIMEOUT", "15"),
             ("HTTP_IDLE_TIMEOUT", "75"),
             ("SHUTDOWN_DRAIN_DELAY", "-1s"),
         ]);
@@ -133,6 +151,7 @@ mod tests {
             "ADMIN_LISTEN",
             "DOCS",
             "HTTP_MAX_CONNECTIONS",
+            "HTTP_HEAD_TIMEOUT",
             "HTTP_IDLE_TIMEOUT",
             "SHUTDOWN_DRAIN_DELAY",
         ];

@@ -125,3 +125,20 @@ async fn over_the_bound_a_connection_waits_for_a_place_and_is_not_lost() {
     assert!(second.await.unwrap().unwrap().starts_with("HTTP/1.1 200"));
     service.task.abort();
 }
+
+#[tokio::test]
+async fn a_head_that_drips_loses_its_place_and_others_are_served() {
+    let service = start(&[("HTTP_MAX_CONNECTIONS", "1"), ("HTTP_HEAD_TIMEOUT", "300ms")]);
+    let mut dripping = TcpStream::connect(service.main).await.unwrap();
+    dripping.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\nX-").await.unwrap();
+    // The only place is taken; this one waits until it is given back.
+    let mut other = TcpStream::connect(service.main).await.unwrap();
+    other.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    service.gate.let_go.notify_one();
+    let mut answer = String::new();
+    other.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let mut rest = Vec::new();
+    let _ = dripping.read_to_end(&mut rest).await;
+    assert!(!rest.starts_with(b"HTTP/1.1 200"), "the dripping one was not answered");
+}
