@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::{
     PATIENCE, builder, by_contact, echoed, faults, idle, metric, query, replies, start,
-    start_with_bad_backend, webhook,
+    start_with_bad_backend, texts, webhook,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,7 +25,7 @@ async fn killed_while_the_backend_thinks() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     stack.kill_router().await.unwrap();
     stack.start_router().await.unwrap();
-    let order: Vec<_> = replies(&stack, 2).await.iter().map(|reply| echoed(&reply.text).to_owned()).collect();
+    let order = texts(&stack, 2).await;
     assert_eq!(order, ["one", "two"]);
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::{
     builder, by_contact, echoed, faults, get, idle, metric, query, replies, start, start_with_bad_backend,
-    webhook,
+    texts, webhook,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,7 +16,7 @@ async fn a_backend_that_fails_for_a_while_is_asked_again_in_order() {
         "errors": [{"status": 503, "count": 2}, {"status": 500, "count": 1}], "garbage": {"count": 1}, "resets": {"count": 1}}})));
     let body = webhook(&[("15550100001", "wamid.1", "one"), ("15550100001", "wamid.2", "two")]);
     stack.webhook(body).await.unwrap();
-    let order: Vec<_> = replies(&stack, 2).await.iter().map(|reply| echoed(&reply.text).to_owned()).collect();
+    let order = texts(&stack, 2).await;
     assert_eq!(order, ["one", "two"]);
     let requests = stack.simulator().backend_requests();
     let first = &requests[0];
@@ -36,7 +36,7 @@ async fn a_backend_that_is_down_is_waited_for() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(stack.simulator().messages().len(), 0);
     stack.start_server().await.unwrap();
-    let order: Vec<_> = replies(&stack, 2).await.iter().map(|reply| echoed(&reply.text).to_owned()).collect();
+    let order = texts(&stack, 2).await;
     assert_eq!(order, ["one", "two"]);
 }
 
@@ -78,7 +78,7 @@ async fn a_send_that_graph_throttles_is_made_again_without_a_duplicate() {
         .webhook(webhook(&[("15550100001", "wamid.1", "one"), ("15550100001", "wamid.2", "two")]))
         .await
         .unwrap();
-    let order: Vec<_> = replies(&stack, 2).await.iter().map(|reply| echoed(&reply.text).to_owned()).collect();
+    let order = texts(&stack, 2).await;
     assert_eq!(order, ["one", "two"]);
 }
 
@@ -131,7 +131,7 @@ async fn a_lost_answer_is_resolved_by_the_status_and_nothing_is_sent_twice() {
         .webhook(webhook(&[("15550100001", "wamid.1", "one"), ("15550100001", "wamid.2", "two")]))
         .await
         .unwrap();
-    let order: Vec<_> = replies(&stack, 2).await.iter().map(|reply| echoed(&reply.text).to_owned()).collect();
+    let order = texts(&stack, 2).await;
     assert_eq!(order, ["one", "two"]);
     idle(&stack).await;
     assert_eq!(stack.simulator().messages().len(), 2);

@@ -76,6 +76,11 @@ pub(crate) async fn replies(stack: &Stack, count: usize) -> Vec<GraphMessage> {
     stack.simulator().messages()
 }
 
+/// What the backend was given, in the order in which Graph took the replies to it.
+pub(crate) async fn texts(stack: &Stack, count: usize) -> Vec<String> {
+    replies(stack, count).await.iter().map(|reply| echoed(&reply.text).to_owned()).collect()
+}
+
 /// What the server was given, from what it answered.
 pub(crate) fn echoed(reply: &str) -> &str {
     let start = "I received your message: '";

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::{
     by_contact, echoed, envelope, faults, idle, metric, now, query, replies, start, start_with_bad_backend,
-    text_message, value, webhook,
+    text_message, texts, value, webhook,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ async fn a_slow_chat_holds_up_no_other_and_stays_in_order() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     stack.webhook(webhook(&[("15550100002", "wamid.quick", "quick")])).await.unwrap();
-    let order: Vec<_> = replies(&stack, 3).await.iter().map(|reply| echoed(&reply.text).to_owned()).collect();
+    let order = texts(&stack, 3).await;
     assert_eq!(order, ["quick", "slow", "after"]);
 }
 
