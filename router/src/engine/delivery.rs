@@ -33,7 +33,7 @@ impl Engine {
     pub(super) async fn deliver(&self, lane: &Lane, item: &Item) -> Step {
         if item.already_sent {
             tracing::info!(correlation_id = %item.correlation, message_id = %item.id, "a status shows that it was sent");
-            return Step::Done(Outcome::Sent { wamid: None });
+            return Step::Done(Outcome::Sent { wamid: None, doubt: None, watch_at: None });
         }
         let Some(channel) = self.table.channel(&lane.channel) else {
             return dead(
@@ -65,7 +65,7 @@ impl Engine {
                 if self.gates.open(&lane.channel) {
                     tracing::info!(channel = &*lane.channel, "the channel sends again");
                 }
-                Step::Done(Outcome::Sent { wamid: Some(sent.wamid) })
+                Step::Done(Outcome::Sent { wamid: Some(sent.wamid), doubt: None, watch_at: None })
             }
             Err(error) => self.refused(lane, channel, item, &error),
         }
@@ -78,6 +78,7 @@ impl Engine {
             error: error.to_string(),
             attempt: if class == ErrorClass::Ambiguous { Attempt::Counted } else { Attempt::Free },
             uncertain: class == ErrorClass::Ambiguous,
+            doubt: None,
         };
         let policy = &self.settings.send_retry;
         let least = match class {
@@ -139,9 +140,15 @@ fn request(lane: &Lane, item: &Item) -> Result<Vec<u8>, Step> {
 }
 
 fn dead(reason: &'static str, error: String) -> Step {
-    Step::Done(Outcome::Dead(Refusal { reason, error, attempt: Attempt::None, uncertain: false }))
+    Step::Done(Outcome::Dead(Refusal {
+        reason,
+        error,
+        attempt: Attempt::None,
+        uncertain: false,
+        doubt: None,
+    }))
 }
 
 fn untouched(reason: &'static str) -> Refusal {
-    Refusal { reason, error: String::new(), attempt: Attempt::None, uncertain: false }
+    Refusal { reason, error: String::new(), attempt: Attempt::None, uncertain: false, doubt: None }
 }

@@ -32,6 +32,7 @@ impl Engine {
                     error: error.to_string(),
                     attempt: Attempt::None,
                     uncertain: false,
+                    doubt: None,
                 }));
             }
         };
@@ -73,6 +74,7 @@ impl Engine {
                         id: MessageId::generate(),
                         message_type: message.message_type().to_owned(),
                         payload: message.to_json_string().into(),
+                        route: Some(route.name.clone()),
                     })
                     .collect(),
             )),
@@ -82,6 +84,7 @@ impl Engine {
                     error: error.to_string(),
                     attempt: error.attempt(),
                     uncertain: false,
+                    doubt: None,
                 };
                 if error.is_final() {
                     return Step::Done(Outcome::Dead(refusal));
@@ -99,7 +102,8 @@ impl Engine {
 
 /// Work whose configuration is gone waits for it to come back; an operator sees it in the queue's age.
 fn missing(item: &Item, error: String) -> Step {
-    let refusal = Refusal { reason: "not_configured", error, attempt: Attempt::Free, uncertain: false };
+    let refusal =
+        Refusal { reason: "not_configured", error, attempt: Attempt::Free, uncertain: false, doubt: None };
     failed(item, now(), &WAIT_FOR_CONFIGURATION, refusal, None)
 }
 

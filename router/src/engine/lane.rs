@@ -11,7 +11,7 @@ use super::{
 };
 use crate::retry::RetryPolicy;
 use crate::store::{
-    Attempt, Claim, Contact, Finished, Item, Lease, Micros, Outcome, Queue, Refusal, StoreError, now,
+    Attempt, Claim, Contact, Finish, Finished, Item, Lease, Micros, Outcome, Queue, Refusal, StoreError, now,
 };
 
 /// Waits between attempts to write a result that the database refused.
@@ -105,6 +105,7 @@ impl Engine {
                     error: "the router's own code failed; its log has a line with the place".to_owned(),
                     attempt: Attempt::Counted,
                     uncertain: lane.lease.queue == Queue::Outbox,
+                    doubt: None,
                 };
                 failed(&item, now(), &AFTER_PANIC, refusal, None)
             });
@@ -122,7 +123,10 @@ impl Engine {
         let may_reply = matches!(&outcome, Outcome::Answered(replies) if !replies.is_empty());
         let slot = if may_reply { self.outbox.try_take(1) } else { None };
         let finished = self
-            .until_stored(lane, item, || self.store.finish(lane.lease, item, outcome.clone(), slot.is_some()))
+            .until_stored(lane, item, || {
+                let with = Finish { claim_outbox: slot.is_some(), ..Finish::default() };
+                self.store.finish(lane.lease, item, outcome.clone(), with)
+            })
             .await?;
         self.report(lane, item, &outcome);
         let Finished { next, opened, left_work } = finished;
@@ -172,7 +176,7 @@ impl Engine {
                     tracing::error!(queue = ids.0, correlation_id = %ids.1, %error, "result is dropped");
                     return None;
                 }
-                StoreError::Database(_) | StoreError::Busy => {
+                StoreError::Database(_) | StoreError::Busy | StoreError::Full => {
                     tracing::error!(queue = ids.0, correlation_id = %ids.1, %error, "result can't be stored yet");
                 }
             }

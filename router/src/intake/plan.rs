@@ -31,6 +31,7 @@ pub fn plan(webhook: Webhook<'_>, body: Bytes, table: &Table, received_at: Micro
         body,
         messages: Vec::with_capacity(webhook.items.len()),
         statuses: Vec::new(),
+        echoes: Vec::new(),
         events: Vec::new(),
     };
     let mut plan = Plan { delivery, foreign: 0, unanswerable: 0 };

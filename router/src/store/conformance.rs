@@ -17,6 +17,7 @@ pub(super) fn batch(messages: &[(&str, &str)]) -> Delivery {
         body: Bytes::from_static(b"{}"),
         messages: messages.iter().map(|(contact, wamid)| inbound(contact, wamid)).collect(),
         statuses: Vec::new(),
+        echoes: Vec::new(),
         events: Vec::new(),
     }
 }
@@ -61,11 +62,27 @@ fn statuses(list: &[(&str, Option<MessageId>, DeliveryState)]) -> Delivery {
 }
 
 pub(super) fn reply() -> NewOutbound {
-    NewOutbound { id: MessageId::generate(), message_type: "text".to_owned(), payload: Arc::from("{}") }
+    NewOutbound {
+        id: MessageId::generate(),
+        message_type: "text".to_owned(),
+        payload: Arc::from("{}"),
+        route: None,
+    }
+}
+
+/// With room for the outbox lane that an answer opens.
+pub(super) fn claiming() -> Finish {
+    Finish { claim_outbox: true, ..Finish::default() }
 }
 
 pub(super) fn refusal(uncertain: bool) -> Refusal {
-    Refusal { reason: "test", error: "it failed".to_owned(), attempt: Attempt::Counted, uncertain }
+    Refusal {
+        reason: "test",
+        error: "it failed".to_owned(),
+        attempt: Attempt::Counted,
+        uncertain,
+        doubt: None,
+    }
 }
 
 fn wamid(item: &Item) -> &str {
@@ -93,9 +110,9 @@ async fn drain(store: &dyn Store, lease: Lease, item: Item) {
     while let Some(current) = item {
         let outcome = match lease.queue {
             Queue::Inbox => Outcome::NotAnswered { reason: "test" },
-            Queue::Outbox => Outcome::Sent { wamid: None },
+            Queue::Outbox => Outcome::Sent { wamid: None, doubt: None, watch_at: None },
         };
-        item = store.finish(lease, &current, outcome, false).await.unwrap().next;
+        item = store.finish(lease, &current, outcome, Finish::default()).await.unwrap().next;
     }
 }
 
@@ -124,7 +141,7 @@ async fn a_lane_is_worked_through_in_order(store: &dyn Store) {
             let current = item.take().unwrap();
             assert_eq!(wamid(&current), *name);
             let outcome = Outcome::NotAnswered { reason: "test" };
-            item = store.finish(claim.lease, &current, outcome, false).await.unwrap().next;
+            item = store.finish(claim.lease, &current, outcome, Finish::default()).await.unwrap().next;
         }
         assert!(item.is_none());
     }
@@ -147,7 +164,7 @@ async fn a_stale_lease_changes_nothing(store: &dyn Store) {
     let claim = store.accept(delivery("31", "stale"), 8).await.unwrap().claims.pop().unwrap();
     let stale = Lease { token: claim.lease.token - 1, ..claim.lease };
     let answered = Outcome::Answered(vec![reply()]);
-    let result = store.finish(stale, &claim.item, answered, true).await;
+    let result = store.finish(stale, &claim.item, answered, claiming()).await;
     assert!(matches!(result, Err(StoreError::LeaseLost)));
     assert!(matches!(store.defer(stale, &claim.item, refusal(false), 0).await, Err(StoreError::LeaseLost)));
     store.release(stale, None).await.unwrap();
@@ -165,7 +182,9 @@ async fn a_deferred_item_keeps_its_place(store: &dyn Store) {
     assert_eq!(store.accept(delivery("41", "d3"), 8).await.unwrap().claims.len(), 0, "it waits behind");
 
     // Due again: as if the minute had passed.
-    let lost = store.finish(claim.lease, &claim.item, Outcome::NotAnswered { reason: "test" }, false).await;
+    let lost = store
+        .finish(claim.lease, &claim.item, Outcome::NotAnswered { reason: "test" }, Finish::default())
+        .await;
     assert!(matches!(lost, Err(StoreError::LeaseLost)), "who deferred has given the lease back");
     store.accept(delivery("42", "other"), 0).await.unwrap();
     let other = store.claim(Queue::Inbox, 8).await.unwrap().claims.pop().unwrap();
@@ -181,7 +200,7 @@ async fn a_deferred_item_keeps_its_place(store: &dyn Store) {
 
 /// Looks at the deferred lane with the clock put forward.
 async fn the_deferred_come_in_order(store: &dyn Store, contact: &str) {
-    let claims = store.claim_as_of(Queue::Inbox, 8, now() + 120_000_000).await.unwrap().claims;
+    let claims = store.claim_as_of(Queue::Inbox, 8, Some(now() + 120_000_000)).await.unwrap().claims;
     let mut order = Vec::new();
     for claim in claims {
         assert_eq!(claim.contact.key, contact);
@@ -189,7 +208,7 @@ async fn the_deferred_come_in_order(store: &dyn Store, contact: &str) {
         while let Some(current) = item {
             order.push(wamid(&current).to_owned());
             let outcome = Outcome::NotAnswered { reason: "test" };
-            item = store.finish(claim.lease, &current, outcome, false).await.unwrap().next;
+            item = store.finish(claim.lease, &current, outcome, Finish::default()).await.unwrap().next;
         }
     }
     assert_eq!(order, ["d1", "d2", "d3"]);
@@ -198,13 +217,15 @@ async fn the_deferred_come_in_order(store: &dyn Store, contact: &str) {
 async fn replies_open_the_outbox(store: &dyn Store) {
     let claim = store.accept(batch(&[("51", "r1"), ("51", "r2")]), 8).await.unwrap().claims.pop().unwrap();
     let replies = [reply(), reply(), reply()];
-    let first =
-        store.finish(claim.lease, &claim.item, Outcome::Answered(replies[..2].to_vec()), true).await.unwrap();
+    let first = store
+        .finish(claim.lease, &claim.item, Outcome::Answered(replies[..2].to_vec()), claiming())
+        .await
+        .unwrap();
     let opened = first.opened.unwrap();
     assert_eq!((opened.lease.queue, opened.lease.conversation), (Queue::Outbox, claim.lease.conversation));
     assert_eq!((opened.item.id, opened.item.correlation), (replies[0].id, claim.item.id));
     let second = store
-        .finish(claim.lease, &first.next.unwrap(), Outcome::Answered(replies[2..].to_vec()), true)
+        .finish(claim.lease, &first.next.unwrap(), Outcome::Answered(replies[2..].to_vec()), claiming())
         .await
         .unwrap();
     assert!(second.opened.is_none() && second.next.is_none(), "the outbox lane is leased already");
@@ -213,8 +234,9 @@ async fn replies_open_the_outbox(store: &dyn Store) {
     for reply in &replies {
         let current = item.take().unwrap();
         assert_eq!(current.id, reply.id, "in the order of the answers");
-        let outcome = Outcome::Sent { wamid: Some(format!("wamid.{}", reply.id)) };
-        item = store.finish(opened.lease, &current, outcome, false).await.unwrap().next;
+        let outcome =
+            Outcome::Sent { wamid: Some(format!("wamid.{}", reply.id)), doubt: None, watch_at: None };
+        item = store.finish(opened.lease, &current, outcome, Finish::default()).await.unwrap().next;
     }
     assert!(item.is_none());
 }
@@ -225,7 +247,7 @@ async fn statuses_only_move_forward_and_may_come_first(store: &dyn Store) {
     let by_wamid = reply();
     let replies = vec![by_id.clone(), by_wamid.clone()];
     let opened = store
-        .finish(claim.lease, &claim.item, Outcome::Answered(replies), true)
+        .finish(claim.lease, &claim.item, Outcome::Answered(replies), claiming())
         .await
         .unwrap()
         .opened
@@ -241,14 +263,19 @@ async fn statuses_only_move_forward_and_may_come_first(store: &dyn Store) {
     let again = store.claim(Queue::Outbox, 8).await.unwrap().claims.pop().unwrap();
     assert!(again.item.already_sent, "a status is proof that Graph has it");
     let next = store
-        .finish(again.lease, &again.item, Outcome::Sent { wamid: None }, false)
+        .finish(
+            again.lease,
+            &again.item,
+            Outcome::Sent { wamid: None, doubt: None, watch_at: None },
+            Finish::default(),
+        )
         .await
         .unwrap()
         .next
         .unwrap();
     assert!(!next.already_sent);
-    let sent = Outcome::Sent { wamid: Some("wamid.early-2".to_owned()) };
-    store.finish(again.lease, &next, sent, false).await.unwrap();
+    let sent = Outcome::Sent { wamid: Some("wamid.early-2".to_owned()), doubt: None, watch_at: None };
+    store.finish(again.lease, &next, sent, Finish::default()).await.unwrap();
     store.accept(statuses(&[("wamid.early-1", None, DeliveryState::Sent)]), 8).await.unwrap();
 
     assert_eq!(store.message_state(by_id.id).await.unwrap().as_deref(), Some("delivered"));
@@ -302,7 +329,12 @@ async fn two_conversations_that_prove_to_be_one_person_keep_their_order(store: &
     let both = store.accept(from("p3", Some("75"), Some("US.75")), 8).await.unwrap();
     assert_eq!(both.claims.len(), 0, "it waits behind what its number said before");
     let outcome = Outcome::NotAnswered { reason: "test" };
-    let next = store.finish(by_number.lease, &by_number.item, outcome, false).await.unwrap().next.unwrap();
+    let next = store
+        .finish(by_number.lease, &by_number.item, outcome, Finish::default())
+        .await
+        .unwrap()
+        .next
+        .unwrap();
     assert_eq!(wamid(&next), "p3");
     let later = store.accept(from("p4", None, Some("US.75")), 8).await.unwrap();
     assert_eq!(later.claims.len(), 0, "from now on both identifiers lead there");
@@ -312,8 +344,10 @@ async fn two_conversations_that_prove_to_be_one_person_keep_their_order(store: &
 async fn the_dead_are_counted_and_the_next_goes_on(store: &dyn Store) {
     let before = store.depth().dead_letters;
     let claim = store.accept(batch(&[("81", "k1"), ("81", "k2")]), 8).await.unwrap().claims.pop().unwrap();
-    let finished =
-        store.finish(claim.lease, &claim.item, Outcome::Dead(refusal(false)), false).await.unwrap();
+    let finished = store
+        .finish(claim.lease, &claim.item, Outcome::Dead(refusal(false)), Finish::default())
+        .await
+        .unwrap();
     assert_eq!(store.depth().dead_letters, before + 1);
     assert_eq!(store.message_state(claim.item.id).await.unwrap().as_deref(), Some("dead"));
     drain(store, claim.lease, finished.next.unwrap()).await;
@@ -327,7 +361,8 @@ async fn a_released_lane_can_be_claimed_again(store: &dyn Store) {
     assert_ne!(again.lease.token, claim.lease.token);
     store.release(again.lease, Some(now() + 60_000_000)).await.unwrap();
     assert_eq!(store.claim(Queue::Inbox, 8).await.unwrap().claims.len(), 0);
-    let again = store.claim_as_of(Queue::Inbox, 8, now() + 61_000_000).await.unwrap().claims.pop().unwrap();
+    let again =
+        store.claim_as_of(Queue::Inbox, 8, Some(now() + 61_000_000)).await.unwrap().claims.pop().unwrap();
     assert!(again.item.uncertain, "in doubt");
     drain(store, again.lease, again.item).await;
 }

@@ -41,8 +41,10 @@ pub use self::{
     schema::SchemaError,
 };
 use super::{
-    Accepted, Claims, Delivery, Depth, Finished, Item, Lease, MessageId, Micros, Outcome, Queue, Refusal,
-    Store, StoreError, now,
+    Accepted, ChannelLedger, ChannelNews, ChannelState, Claims, ConversationFilter, ConversationView,
+    Cutoffs, DeadLetterFilter, DeadLetterView, Delivery, Depth, Enqueued, Finish, Finished, Item, Lease,
+    MessageFilter, MessageId, MessageView, Micros, NewSend, Outcome, PaceAsk, Page, PageRequest, Queue,
+    QueuesView, Refusal, Remedies, Replay, Replayed, Store, StoreError, Swept, Undelivered, now,
 };
 
 /// Webhooks waiting for a commit at most; past it the answer is "busy" at once. At 3 MiB a body this is bounded
@@ -149,7 +151,12 @@ impl Store for SqliteStore {
         self.call(|reply| Call::Accept(Box::new(delivery), claim_limit, reply)).await
     }
 
-    async fn claim_as_of(&self, queue: Queue, limit: usize, at: Micros) -> Result<Claims, StoreError> {
+    async fn claim_as_of(
+        &self,
+        queue: Queue,
+        limit: usize,
+        at: Option<Micros>,
+    ) -> Result<Claims, StoreError> {
         self.call(|reply| Call::Claim { queue, limit, at, reply }).await
     }
 
@@ -158,10 +165,10 @@ impl Store for SqliteStore {
         lease: Lease,
         item: &Item,
         outcome: Outcome,
-        claim_outbox: bool,
+        with: Finish,
     ) -> Result<Finished, StoreError> {
-        let item = item.clone();
-        self.call(|reply| Call::Finish { lease, item, outcome, claim_outbox, reply }).await
+        let item = Box::new(item.clone());
+        self.call(|reply| Call::Finish { lease, item, outcome, with, reply }).await
     }
 
     async fn defer(
@@ -185,6 +192,100 @@ impl Store for SqliteStore {
 
     async fn message_state(&self, id: MessageId) -> Result<Option<String>, StoreError> {
         self.call(|reply| Call::MessageState(id, reply)).await
+    }
+
+    async fn renew(&self, _leases: Vec<Lease>) -> Result<Vec<Lease>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn pending(&self, _lease: Lease, _limit: usize) -> Result<Vec<Item>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn enqueue(&self, _send: NewSend, _claim: bool) -> Result<Enqueued, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn take_over(&self, _conversation: i64, _until: Option<Micros>) -> Result<bool, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Nobody shares the database: every limit is ours.
+    async fn share_pace(&self, asks: Vec<PaceAsk>) -> Result<Vec<u32>, StoreError> {
+        Ok(asks.into_iter().map(|ask| ask.limit).collect())
+    }
+
+    async fn channel_states(&self) -> Result<Vec<ChannelState>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn note_channel(&self, _channel: &str, _news: ChannelNews) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn message(&self, _id: MessageId) -> Result<Option<MessageView>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn messages(
+        &self,
+        _filter: MessageFilter,
+        _page: PageRequest,
+    ) -> Result<Page<MessageView>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn conversation(&self, _id: i64) -> Result<Option<ConversationView>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn conversations(
+        &self,
+        _filter: ConversationFilter,
+        _page: PageRequest,
+    ) -> Result<Page<ConversationView>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn dead_letter(&self, _id: MessageId) -> Result<Option<DeadLetterView>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn dead_letters(
+        &self,
+        _filter: DeadLetterFilter,
+        _page: PageRequest,
+    ) -> Result<Page<DeadLetterView>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn replay(&self, _which: Replay) -> Result<Replayed, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn discard(&self, _id: MessageId) -> Result<bool, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn queues(&self) -> Result<QueuesView, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn ledger(&self) -> Result<Vec<ChannelLedger>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn take_undelivered(
+        &self,
+        _at: Micros,
+        _remedies: Remedies,
+        _limit: usize,
+    ) -> Result<Vec<Undelivered>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn sweep(&self, _cutoffs: Cutoffs, _limit: usize) -> Result<Swept, StoreError> {
+        Err(StoreError::Closed)
     }
 
     fn depth(&self) -> Depth {
@@ -224,6 +325,7 @@ fn recover(
         inbox: count("SELECT count(*) FROM work WHERE queue = 1")?,
         outbox: count("SELECT count(*) FROM work WHERE queue = 2")?,
         dead_letters: count("SELECT count(*) FROM dead_letter")?,
+        bytes: 0,
     });
     Ok(())
 }

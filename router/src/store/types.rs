@@ -93,12 +93,16 @@ pub struct Delivery {
     pub body: Bytes,
     pub messages: Vec<NewInbound>,
     pub statuses: Vec<NewStatus>,
+    pub echoes: Vec<NewEcho>,
     pub events: Vec<NewEvent>,
 }
 
 impl Delivery {
     pub fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.statuses.is_empty() && self.events.is_empty()
+        self.messages.is_empty()
+            && self.statuses.is_empty()
+            && self.echoes.is_empty()
+            && self.events.is_empty()
     }
 }
 
@@ -127,6 +131,23 @@ pub struct NewStatus {
     pub state: DeliveryState,
     pub at: Micros,
     pub error: Option<String>,
+}
+
+/// A message that a person of the business typed on the phone (`smb_message_echoes`): stored as an outbound message
+/// that was sent, and the conversation is theirs until `taken_over_until`.
+#[derive(Debug, Clone)]
+pub struct NewEcho {
+    pub id: MessageId,
+    pub seen_key: SeenKey,
+    pub channel: Arc<str>,
+    /// Whom it went to.
+    pub contact: Arc<Contact>,
+    pub wamid: Arc<str>,
+    pub message_type: &'static str,
+    pub raw: Arc<str>,
+    pub sent_at: Option<Micros>,
+    /// Only ever moves a takeover further; `None` leaves it as it is.
+    pub taken_over_until: Option<Micros>,
 }
 
 /// Anything else of a webhook: account-level changes, errors, items that can't be read. Kept as it came.
@@ -194,6 +215,21 @@ pub struct Item {
     pub uncertain: bool,
     /// Only for an outbox item: Graph is known to have it, because a status came back.
     pub already_sent: bool,
+    /// Only for an outbox item: the route whose policy it is sent by; `None` when it came through the API.
+    pub route: Option<Arc<str>>,
+    /// Of the conversation, as it was when the item was read.
+    pub standing: Standing,
+}
+
+/// What is known of a conversation that decides about its next message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The customer service window is open for 24 hours from here.
+    pub last_inbound_at: Option<Micros>,
+    /// A person answers until then, not the backend.
+    pub taken_over_until: Option<Micros>,
+    /// When the pair's allowance is whole again: each message sent moves it on by the pair's interval.
+    pub pair_free_at: Micros,
 }
 
 #[derive(Debug, Clone)]
@@ -209,6 +245,41 @@ pub struct NewOutbound {
     pub message_type: String,
     /// The body without envelope, as JSON.
     pub payload: Arc<str>,
+    /// The route whose policy it is sent by; `None` when it comes through the API.
+    pub route: Option<Arc<str>>,
+}
+
+/// A call of the API that wants something sent.
+#[derive(Debug, Clone)]
+pub struct NewSend {
+    pub message: NewOutbound,
+    pub channel: Arc<str>,
+    pub contact: Arc<Contact>,
+    pub idempotency: Option<Idempotency>,
+}
+
+/// Makes a call safe to repeat: the same key with the same body is the same call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idempotency {
+    /// Hash of who calls and of the key they gave.
+    pub key: SeenKey,
+    /// SHA-256 of the body.
+    pub fingerprint: [u8; 32],
+}
+
+/// What became of a [`NewSend`].
+#[derive(Debug)]
+pub enum Enqueued {
+    Stored {
+        /// The lane of the conversation, when it was idle and the caller had room.
+        claim: Option<Box<Claim>>,
+        /// An outbox lane is due but was not leased.
+        left_work: bool,
+    },
+    /// The key was used for the same body before: nothing was stored now.
+    Known(MessageId),
+    /// The key was used for another body.
+    Conflict,
 }
 
 /// How an item ended.
@@ -219,7 +290,13 @@ pub enum Outcome {
     /// Inbox: nothing is to be answered, by rule.
     NotAnswered { reason: &'static str },
     /// Outbox: Graph took it. `wamid` is `None` when only a status told us.
-    Sent { wamid: Option<String> },
+    Sent {
+        wamid: Option<String>,
+        /// How a doubt about it was settled; kept with the message.
+        doubt: Option<Doubt>,
+        /// The delivery watchdog looks at it then, unless it was delivered.
+        watch_at: Option<Micros>,
+    },
     /// Either: will not be tried again by itself.
     Dead(Refusal),
 }
@@ -232,6 +309,8 @@ pub struct Refusal {
     pub attempt: Attempt,
     /// Whether it may have been done all the same.
     pub uncertain: bool,
+    /// For a dead letter: what policy made of the doubt.
+    pub doubt: Option<Doubt>,
 }
 
 /// What was made of an item before it was put back or given up.
@@ -243,6 +322,45 @@ pub enum Attempt {
     Free,
     /// It failed, and counts against the limit of attempts.
     Counted,
+}
+
+/// What ends together with an item, in the same transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Finish {
+    /// Items behind this one (by `seq`) that were part of the same call and end the same way; what is to be sent is
+    /// sent once.
+    pub joined: Vec<i64>,
+    /// The conversation's new [`Standing::pair_free_at`], where it is worth keeping.
+    pub pair_free_at: Option<Micros>,
+    /// There is room to lease the outbox lane that this opens.
+    pub claim_outbox: bool,
+}
+
+/// What was done about a send of which nobody knew whether it had gone out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// A status webhook told that it had.
+    SettledByStatus,
+    /// It was sent again, by policy: the person may have it twice.
+    Repeated,
+    /// It was not sent again, by policy: the person may not have it.
+    NotRepeated,
+}
+
+impl Doubt {
+    pub const ALL: [Self; 3] = [Self::SettledByStatus, Self::Repeated, Self::NotRepeated];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SettledByStatus => "settled_by_status",
+            Self::Repeated => "repeated",
+            Self::NotRepeated => "not_repeated",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|doubt| doubt.as_str() == name)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -267,6 +385,8 @@ pub struct Depth {
     pub inbox: i64,
     pub outbox: i64,
     pub dead_letters: i64,
+    /// Of the payloads in both queues.
+    pub bytes: i64,
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::session::Session;
 use crate::store::{
-    Accepted, Claim, Delivery, Inbound, Item, Lease, Micros, NewEvent, NewInbound, Queue, SeenKey,
+    Accepted, Claim, Delivery, Inbound, Item, Lease, Micros, NewEvent, NewInbound, Queue, SeenKey, Standing,
 };
 
 impl Session<'_> {
@@ -93,6 +93,8 @@ impl Session<'_> {
                     inbound: Some(Inbound { wamid: message.wamid.clone(), sent_at: message.sent_at }),
                     uncertain: false,
                     already_sent: false,
+                    route: None,
+                    standing: Standing::default(),
                 };
                 accepted.claims.push(Claim { lease, channel: message.channel.clone(), contact, item });
             }

@@ -7,7 +7,8 @@ use super::{
     session::{Failure, Session},
 };
 use crate::store::{
-    Attempt, DeliveryState, Finished, Item, Lease, Micros, NewOutbound, OpenedOutbox, Outcome, Queue, Refusal,
+    Attempt, DeliveryState, Finish, Finished, Item, Lease, Micros, NewOutbound, OpenedOutbox, Outcome, Queue,
+    Refusal, Standing,
 };
 
 impl Session<'_> {
@@ -16,7 +17,7 @@ impl Session<'_> {
         lease: Lease,
         item: &Item,
         outcome: &Outcome,
-        claim_outbox: bool,
+        with: &Finish,
         now: Micros,
     ) -> Result<Finished, Failure> {
         self.check(lease)?;
@@ -24,10 +25,17 @@ impl Session<'_> {
         match outcome {
             Outcome::Answered(replies) => {
                 self.end_inbound(item.seq, "answered", None)?;
-                self.put_into_outbox(lease.conversation, item, replies, claim_outbox, now, &mut finished)?;
+                self.put_into_outbox(
+                    lease.conversation,
+                    item,
+                    replies,
+                    with.claim_outbox,
+                    now,
+                    &mut finished,
+                )?;
             }
             Outcome::NotAnswered { reason } => self.end_inbound(item.seq, "not_answered", Some(reason))?,
-            Outcome::Sent { wamid } => self.end_outbound(item.seq, wamid.as_deref(), now)?,
+            Outcome::Sent { wamid, .. } => self.end_outbound(item.seq, wamid.as_deref(), now)?,
             Outcome::Dead(refusal) => self.bury(lease, item, refusal, now)?,
         }
         self.sql
@@ -110,6 +118,8 @@ impl Session<'_> {
                     inbound: None,
                     uncertain: false,
                     already_sent: false,
+                    route: reply.route.clone(),
+                    standing: Standing::default(),
                 };
                 finished.opened = Some(OpenedOutbox { lease, item });
             }

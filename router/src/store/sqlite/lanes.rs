@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::session::{Failure, Session};
 use crate::store::{
-    Attempt, Claim, Claims, Inbound, Item, Lease, MessageId, Micros, Queue, Refusal, StoreError,
+    Attempt, Claim, Claims, Inbound, Item, Lease, MessageId, Micros, Queue, Refusal, Standing, StoreError,
 };
 
 impl Session<'_> {
@@ -171,5 +171,7 @@ fn read_item(queue: Queue, row: &Row<'_>) -> rusqlite::Result<Item> {
         inbound,
         uncertain: false,
         already_sent: queue == Queue::Outbox && state != "queued",
+        route: None,
+        standing: Standing::default(),
     })
 }

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::*;
-use crate::store::conformance::{self, batch, delivery, refusal, reply};
+use crate::store::conformance::{self, batch, claiming, delivery, refusal, reply};
 
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -24,26 +24,27 @@ async fn work_that_was_leased_when_the_process_ended_is_due_again_and_uncertain(
     let mut claims = store.accept(batch(&[("1", "a"), ("1", "b"), ("2", "c")]), 8).await.unwrap().claims;
     let inbox = claims.pop().unwrap();
     let answered = Outcome::Answered(vec![reply()]);
-    assert!(store.finish(inbox.lease, &inbox.item, answered, true).await.unwrap().opened.is_some());
+    assert!(store.finish(inbox.lease, &inbox.item, answered, claiming()).await.unwrap().opened.is_some());
     drop(store);
 
     let store = open(&folder);
-    assert_eq!(store.depth(), Depth { inbox: 2, outbox: 1, dead_letters: 0 });
+    assert_eq!(store.depth(), Depth { inbox: 2, outbox: 1, dead_letters: 0, bytes: 0 });
     assert_eq!(
         store.claim(Queue::Outbox, 8).await.unwrap().claims.len(),
         0,
         "a status may still tell that it went out"
     );
-    let outbox = store.claim_as_of(Queue::Outbox, 8, now() + 6_000_000).await.unwrap().claims;
+    let outbox = store.claim_as_of(Queue::Outbox, 8, Some(now() + 6_000_000)).await.unwrap().claims;
     assert!(outbox.len() == 1 && outbox[0].item.uncertain);
     let inbox = store.claim(Queue::Inbox, 8).await.unwrap().claims;
     assert_eq!(inbox.len(), 1, "two messages of one conversation");
     let old = Lease { token: claims[0].lease.token, ..inbox[0].lease };
-    let stale = store.finish(old, &inbox[0].item, Outcome::NotAnswered { reason: "test" }, false).await;
+    let stale =
+        store.finish(old, &inbox[0].item, Outcome::NotAnswered { reason: "test" }, Finish::default()).await;
     assert!(matches!(stale, Err(StoreError::LeaseLost)), "a token is never given out twice");
     // The item behind the uncertain one is not uncertain.
     let next = store
-        .finish(inbox[0].lease, &inbox[0].item, Outcome::NotAnswered { reason: "test" }, false)
+        .finish(inbox[0].lease, &inbox[0].item, Outcome::NotAnswered { reason: "test" }, Finish::default())
         .await
         .unwrap()
         .next

@@ -16,8 +16,8 @@ use super::{
     session::{Failure, Memory, Session},
 };
 use crate::store::{
-    Accepted, Claims, Delivery, Depth, Finished, Item, Lease, MessageId, Micros, Outcome, Queue, Refusal,
-    StoreError, now,
+    Accepted, Claims, Delivery, Depth, Finish, Finished, Item, Lease, MessageId, Micros, Outcome, Queue,
+    Refusal, StoreError, now,
 };
 
 /// Calls, and items of webhooks, in one transaction at most, so that the first of them does not wait for long.
@@ -32,14 +32,14 @@ pub(super) enum Call {
     Claim {
         queue: Queue,
         limit: usize,
-        at: Micros,
+        at: Option<Micros>,
         reply: Reply<Claims>,
     },
     Finish {
         lease: Lease,
-        item: Item,
+        item: Box<Item>,
         outcome: Outcome,
-        claim_outbox: bool,
+        with: Finish,
         reply: Reply<Finished>,
     },
     Defer {
@@ -99,6 +99,7 @@ impl Gauges {
             inbox: self.inbox.load(Ordering::Relaxed),
             outbox: self.outbox.load(Ordering::Relaxed),
             dead_letters: self.dead_letters.load(Ordering::Relaxed),
+            bytes: 0,
         }
     }
 }
@@ -212,10 +213,10 @@ fn apply(session: &mut Session<'_>, call: &Call, now: Micros) -> rusqlite::Resul
             session.accept(delivery, *claim_limit).map(Done::Accepted).map_err(Failure::from)
         }
         Call::Claim { queue, limit, at, .. } => {
-            session.claim(*queue, *limit, *at).map(Done::Claims).map_err(Failure::from)
+            session.claim(*queue, *limit, at.unwrap_or(now)).map(Done::Claims).map_err(Failure::from)
         }
-        Call::Finish { lease, item, outcome, claim_outbox, .. } => session
-            .finish(*lease, item, outcome, *claim_outbox, now)
+        Call::Finish { lease, item, outcome, with, .. } => session
+            .finish(*lease, item, outcome, with, now)
             .map(|finished| Done::Finished(Box::new(finished))),
         Call::Defer { lease, seq, refusal, due_at, .. } => {
             session.defer(*lease, *seq, refusal, *due_at).map(|()| Done::Nothing)
