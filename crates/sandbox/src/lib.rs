@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod load;
+pub mod postgres;
 pub mod relay;
 pub mod simulator;
 pub mod stack;

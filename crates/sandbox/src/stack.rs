@@ -20,6 +20,7 @@ pub use builder::StackBuilder;
 use bytes::Bytes;
 use child::Service;
 pub use output::Output;
+pub(crate) use ports::free as free_port;
 
 use crate::simulator::{InjectError, Signing, Simulator, StartError, WebhookAnswer};
 
