@@ -13,6 +13,14 @@ use crate::simulator::{Links, Simulator, SimulatorOptions};
 
 const FREE_LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
+const LIFTED_LIMITS: [(&str, &str); 5] = [
+    ("WHATSAPP_MAX_MESSAGES_PER_SECOND", "100000"),
+    ("WHATSAPP_USER_INITIATED_PER_SECOND", "100000"),
+    ("WHATSAPP_BUSINESS_INITIATED_PER_SECOND", "100000"),
+    ("WHATSAPP_PAIR_BURST", "100000"),
+    ("WHATSAPP_PAIR_INTERVAL", "1ms"),
+];
+
 /// What the stack is made of. Every setting has a default that suits a test.
 #[derive(Debug)]
 pub struct StackBuilder {
@@ -25,6 +33,7 @@ pub struct StackBuilder {
     router_env: BTreeMap<String, String>,
     server_env: BTreeMap<String, String>,
     with_server: bool,
+    lift_limits: bool,
     router_program: Option<(PathBuf, Vec<String>)>,
 }
 
@@ -47,6 +56,7 @@ impl Default for StackBuilder {
             router_env: BTreeMap::new(),
             server_env: BTreeMap::new(),
             with_server: true,
+            lift_limits: true,
             router_program: None,
         }
     }
@@ -101,6 +111,13 @@ impl StackBuilder {
     /// No server process: the simulator's own backend answers, which can be made to fail.
     pub fn without_server(mut self) -> Self {
         self.with_server = false;
+        self
+    }
+
+    /// Sends as fast as Meta allows a number. Without this the router is told that nearly everything is allowed, since
+    /// most tests send more to one person than Meta would take.
+    pub fn with_metas_limits(mut self) -> Self {
+        self.lift_limits = false;
         self
     }
 
@@ -162,7 +179,7 @@ impl StackBuilder {
     ) -> Vec<(&'static str, String)> {
         let secret = |secret: &SecretString| secret.expose_secret().to_owned();
         let number = self.simulator.numbers.first().map(|number| number.phone_number_id.clone());
-        vec![
+        let mut settings = vec![
             ("ROUTER_LISTEN", listen.to_string()),
             ("CONFIG_SOURCE", "env".to_owned()),
             ("SERVER_BASE_URL", backend.to_owned()),
@@ -172,7 +189,11 @@ impl StackBuilder {
             ("WHATSAPP_WEBHOOK_VERIFY_TOKEN", secret(&self.simulator.verify_token)),
             ("WHATSAPP_WEBHOOK_SECRET", secret(&self.simulator.app_secret)),
             ("DATABASE_URL", format!("sqlite://{}", data.join("router.db").display())),
-        ]
+        ];
+        if self.lift_limits {
+            settings.extend(LIFTED_LIMITS.map(|(name, value)| (name, value.to_owned())));
+        }
+        settings
     }
 
     fn service(
