@@ -4,11 +4,12 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Data, Stack, StackError, binaries, child::Service, output::Output, ports};
+use super::{Data, Stack, StackError, binaries, child::Service, output::Output, ports, routers::NAMES};
 use crate::simulator::{Links, Simulator, SimulatorOptions};
 
 const FREE_LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -35,6 +36,8 @@ pub struct StackBuilder {
     with_server: bool,
     lift_limits: bool,
     router_program: Option<(PathBuf, Vec<String>)>,
+    routers: usize,
+    database: Option<String>,
 }
 
 impl Default for StackBuilder {
@@ -58,6 +61,8 @@ impl Default for StackBuilder {
             with_server: true,
             lift_limits: true,
             router_program: None,
+            routers: 1,
+            database: None,
         }
     }
 }
@@ -127,6 +132,18 @@ impl StackBuilder {
         self
     }
 
+    /// So many routers on one database, 1 to 5; it has to be one that they can share. All but the first take free ports.
+    pub fn routers(mut self, count: usize) -> Self {
+        self.routers = count.clamp(1, NAMES.len());
+        self
+    }
+
+    /// The routers' `DATABASE_URL`, instead of a SQLite file in the data folder.
+    pub fn database(mut self, url: impl Into<String>) -> Self {
+        self.database = Some(url.into());
+        self
+    }
+
     /// Starts everything and answers when all of it is ready and the handshake is made.
     pub async fn start(mut self) -> Result<Stack, StackError> {
         let (router_program, router_arguments) = match self.router_program.take() {
@@ -140,6 +157,14 @@ impl StackBuilder {
             ports::choose("sandbox", self.simulator.listen, "--listen")?;
         }
         let router_address = ports::choose("router", self.router_listen, "--router-listen")?;
+        let mut router_addresses = vec![router_address];
+        while router_addresses.len() < self.routers {
+            let free = SocketAddr::new(router_address.ip(), 0);
+            let address = ports::choose("router", free, "--router-listen")?;
+            if !router_addresses.contains(&address) {
+                router_addresses.push(address);
+            }
+        }
         let router_url = format!("http://{router_address}");
         let server_address = match &server_program {
             Some(_) => Some(ports::choose("server", self.server_listen, "--server-listen")?),
@@ -162,12 +187,19 @@ impl StackBuilder {
             server.start().await?;
         }
         let backend = server.as_ref().map_or_else(|| simulator.backend_url(), |server| server.url.clone());
-        let env =
-            with(self.router_settings(&simulator, router_address, &backend, data.path()), &self.router_env);
-        let mut router = self.service("router", router_program, router_arguments, env, router_address);
-        router.start().await?;
+        let mut routers = Vec::new();
+        for (name, address) in NAMES.into_iter().zip(router_addresses) {
+            let settings = self.router_settings(&simulator, address, &backend, data.path());
+            let env = with(settings, &self.router_env);
+            let mut router =
+                self.service(name, router_program.clone(), router_arguments.clone(), env, address);
+            router.start().await?;
+            routers.push(router);
+        }
+        let urls: Vec<String> = routers.iter().map(|router| format!("{}/webhook", router.url)).collect();
+        simulator.set_router_webhook_urls(&urls);
         simulator.handshake().await;
-        Ok(Stack { router, server, simulator, data })
+        Ok(Stack { routers, server, simulator: Arc::new(simulator), data })
     }
 
     fn router_settings(
@@ -178,6 +210,8 @@ impl StackBuilder {
         data: &Path,
     ) -> Vec<(&'static str, String)> {
         let secret = |secret: &SecretString| secret.expose_secret().to_owned();
+        let own_file = || format!("sqlite://{}", data.join("router.db").display());
+        let database = self.database.clone().unwrap_or_else(own_file);
         let number = self.simulator.numbers.first().map(|number| number.phone_number_id.clone());
         let mut settings = vec![
             ("ROUTER_LISTEN", listen.to_string()),
@@ -188,7 +222,7 @@ impl StackBuilder {
             ("WHATSAPP_ACCESS_TOKEN", secret(&self.simulator.access_token)),
             ("WHATSAPP_WEBHOOK_VERIFY_TOKEN", secret(&self.simulator.verify_token)),
             ("WHATSAPP_WEBHOOK_SECRET", secret(&self.simulator.app_secret)),
-            ("DATABASE_URL", format!("sqlite://{}", data.join("router.db").display())),
+            ("DATABASE_URL", database),
         ];
         if self.lift_limits {
             settings.extend(LIFTED_LIMITS.map(|(name, value)| (name, value.to_owned())));
