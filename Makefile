@@ -9,6 +9,7 @@ CARGO ?= cargo
 COMPOSE ?= docker compose
 
 .PHONY: help run sandbox-up build release fmt lint test test-router test-server bench openapi docs doc deny \
+	chart-test chart-docs \
 	up down restart logs logs-router logs-server status smoke clean clean-data check-env ngrok \
 	test-router-docker test-server-docker image-sizes
 
@@ -59,11 +60,10 @@ logs-server: ## follow the server's log
 
 ##@ Tests and checks
 
-test: ## every test that needs no Docker, no root and no network; those on PostgreSQL where it is installed
+test: ## every test that needs no Docker, no root and no network
 	@scripts/need cargo cc
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked
-	@scripts/say-not-run
 
 test-router: ## the router's tests alone
 	@scripts/need cargo cc
@@ -92,6 +92,9 @@ lint: ## formatting, clippy without a warning, shellcheck where it is installed
 deny: ## licences, banned crates, sources and known vulnerabilities of the dependencies
 	@scripts/need cargo cargo-deny
 	$(CARGO) deny --locked check
+
+chart-test: ## the Helm chart: lint, schemas, suites, refusals, README table (needs helm; says what else is missing)
+	@scripts/chart-test
 
 smoke: ## images, the sandbox profile, one message there and back (needs Docker)
 	@scripts/smoke
@@ -124,6 +127,9 @@ openapi: ## write openapi/router.json and openapi/server.json again
 docs: ## write the table in docs/CONFIGURATION.md again
 	@scripts/need cargo cc
 	@scripts/docs
+
+chart-docs: ## write the table of values in the chart's README again
+	@scripts/chart-docs
 
 doc: ## the code's own documentation, in target/doc
 	@scripts/need cargo cc

@@ -7,7 +7,6 @@ pub mod cli;
 pub mod engine;
 pub mod intake;
 pub mod metrics;
-pub mod pacing;
 pub mod retry;
 pub mod routing;
 pub mod settings;

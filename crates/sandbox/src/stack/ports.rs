@@ -24,13 +24,14 @@ pub(super) fn choose(
             Err(source) => Err(StackError::Io { what: format!("listen on {wanted} for the {name}"), source }),
         };
     }
-    free(wanted.ip()).ok_or(StackError::NoFreePort(wanted.ip()))
+    free(wanted.ip())
 }
 
-pub(crate) fn free(ip: IpAddr) -> Option<SocketAddr> {
+fn free(ip: IpAddr) -> Result<SocketAddr, StackError> {
     (0..TRIES)
         .map(|_| SocketAddr::new(ip, rand::random_range(FREE)))
         .find(|address| TcpListener::bind(address).is_ok())
+        .ok_or(StackError::NoFreePort(ip))
 }
 
 #[cfg(test)]

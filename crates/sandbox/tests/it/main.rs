@@ -8,6 +8,5 @@ mod faults;
 mod graph;
 mod harness;
 mod phone;
-mod postgres;
 mod stack;
 mod webhooks;

@@ -7,13 +7,12 @@ use reqwest::{Client, header};
 use secrecy::SecretString;
 
 /// Longer than any router should need; Meta documents no limit.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(crate) struct Poster {
     client: Client,
     secret: SecretString,
-    timeout: Duration,
 }
 
 /// What the router said to a webhook.
@@ -24,8 +23,8 @@ pub struct WebhookAnswer {
 }
 
 impl Poster {
-    pub(crate) fn new(secret: SecretString, timeout: Duration) -> Result<Self, reqwest::Error> {
-        Ok(Self { client: client()?, secret, timeout })
+    pub(crate) fn new(secret: SecretString) -> Result<Self, reqwest::Error> {
+        Ok(Self { client: client()?, secret })
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -43,8 +42,7 @@ impl Poster {
         body: Bytes,
         signature: Option<&str>,
     ) -> Result<WebhookAnswer, reqwest::Error> {
-        let request = self.client.post(url).timeout(self.timeout);
-        let mut request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        let mut request = self.client.post(url).header(header::CONTENT_TYPE, "application/json").body(body);
         if let Some(signature) = signature {
             request = request.header(whatsapp::signature::HEADER, signature);
         }

@@ -1,0 +1,53 @@
+{{/* Environment variables, by (list $ "router"). */}}
+
+{{/* Those that the chart works out itself, as a list. */}}
+{{- define "whatsapp-router.ownEnv" -}}
+{{- $root := index . 0 -}}
+{{- $values := index $root.Values (index . 1) -}}
+{{- $host := $root.Values.listenHost -}}
+{{- if eq (index . 1) "router" -}}
+- name: ROUTER_LISTEN
+  value: {{ printf "%s:8000" $host | quote }}
+- name: WHATSAPP_PHONE_NUMBER_ID
+  value: {{ $root.Values.whatsapp.phoneNumberId | quote }}
+- name: DATABASE_URL
+{{- if eq $root.Values.database.type "sqlite" }}
+  value: sqlite:///data/router.db
+{{- else }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ $root.Values.database.postgresql.existingSecret }}
+      key: {{ $root.Values.database.postgresql.secretKey }}
+{{- end }}
+{{- if not $values.settings.serverBaseUrl }}
+- name: SERVER_BASE_URL
+  value: {{ printf "http://%s:%d" (include "whatsapp-router.component" (list $root "server")) (int $root.Values.server.service.port) }}
+{{- end }}
+{{- else -}}
+- name: SERVER_LISTEN
+  value: {{ printf "%s:8001" $host | quote }}
+{{- end }}
+- name: ADMIN_LISTEN
+  value: {{ printf "%s:%d" $host (int $values.adminPort) | quote }}
+- name: SHUTDOWN_DRAIN_DELAY
+  value: {{ printf "%ds" (int $root.Values.shutdown.drainDelaySeconds) }}
+{{- end -}}
+
+{{/* `replyMaxAge` becomes REPLY_MAX_AGE. What is null or empty is left to the program's default. */}}
+{{- define "whatsapp-router.settingsEnv" -}}
+{{- range $name, $value := (index (index . 0).Values (index . 1)).settings }}
+{{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
+- name: {{ snakecase $name | upper }}
+  {{- /* Numbers of a values file are floats, and 1000000 would become 1e+06. */}}
+  value: {{ ternary (int64 $value | toString) (toString $value) (kindIs "float64" $value) | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "whatsapp-router.env" -}}
+{{- include "whatsapp-router.ownEnv" . }}
+{{- include "whatsapp-router.settingsEnv" . }}
+{{- with (index (index . 0).Values (index . 1)).extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
