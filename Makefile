@@ -60,10 +60,11 @@ logs-server: ## follow the server's log
 
 ##@ Tests and checks
 
-test: ## every test that needs no Docker, no root and no network
+test: ## every test that needs no Docker, no root and no network; those on PostgreSQL where it is installed
 	@scripts/need cargo cc
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked
+	@scripts/say-not-run
 
 test-router: ## the router's tests alone
 	@scripts/need cargo cc

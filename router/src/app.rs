@@ -153,6 +153,7 @@ fn table(settings: &Settings) -> Result<Table, StartError> {
         number: Number::new(&whatsapp.phone_number_id, &whatsapp.api_version, &whatsapp.access_token)?,
         app_secrets: whatsapp.app_secrets.clone(),
         verify_token: whatsapp.verify_token.clone(),
+        limits: settings.limits,
     };
     let route = MessageRoute {
         name: name.clone(),

@@ -5,6 +5,8 @@
 //! three group commits and no polling. The claimers only pick up what is left: deferred work, and what a restart
 //! left behind.
 
+#[allow(dead_code, reason = "the calls are about to ask it")]
+mod breaker;
 mod claimer;
 mod delivery;
 mod dispatch;
@@ -19,6 +21,7 @@ use async_trait::async_trait;
 use service::{health::CheckHandle, shutdown::Shutdown};
 use whatsapp::client::Client;
 
+pub use self::breaker::BreakerState;
 use self::{gate::Gates, pool::Pool};
 use crate::{
     backend::BackendClient,

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod engine;
 pub mod intake;
 pub mod metrics;
+pub mod pacing;
 pub mod retry;
 pub mod routing;
 pub mod settings;

@@ -1,6 +1,7 @@
 //! The router's settings from the environment. The reference in docs/CONFIGURATION.md is made by this very code.
 
 mod delivery;
+mod limits;
 mod whatsapp;
 
 use service::{
@@ -10,7 +11,7 @@ use service::{
 };
 
 pub use self::{delivery::DeliverySettings, whatsapp::WhatsAppSettings};
-use crate::store::sqlite::Location;
+use crate::{pacing::Limits, store::sqlite::Location};
 
 /// Everything that the process is told from outside.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub struct Settings {
     pub http: HttpSettings,
     pub log: LogSettings,
     pub whatsapp: WhatsAppSettings,
+    pub limits: Limits,
     pub delivery: DeliverySettings,
     pub database: Location,
 }
@@ -27,6 +29,7 @@ impl Settings {
     pub fn read(env: &mut Env) -> Result<Self, Problems> {
         env.use_secret_files("WHATSAPP_");
         let whatsapp = WhatsAppSettings::read(env);
+        let limits = Limits::read(env);
         let delivery = DeliverySettings::read(env);
         let database = env
             .var("DATABASE_URL", "where messages and unfinished work are kept: `sqlite://<file>`")
@@ -40,6 +43,7 @@ impl Settings {
                 http: http?,
                 log: log?,
                 whatsapp: whatsapp?,
+                limits: limits?,
                 delivery: delivery?,
                 database: database?,
             })

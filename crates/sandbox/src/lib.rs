@@ -3,6 +3,8 @@
 
 pub mod cli;
 pub mod load;
+pub mod postgres;
+pub mod proxy;
 pub mod relay;
 pub mod simulator;
 pub mod stack;

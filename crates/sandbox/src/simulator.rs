@@ -94,8 +94,25 @@ impl Simulator {
 
     /// Where webhooks go from now on: the full address of the router's `/webhook`.
     pub fn set_router_webhook_url(&self, url: &str) {
-        let mut current = self.shared.webhooks.url.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *current = Some(Arc::from(url));
+        self.set_router_webhook_urls(&[url]);
+    }
+
+    /// As [`Self::set_router_webhook_url`] for several routers: each post goes to the next one, the repetition of a
+    /// failed one too, as a load balancer in front of them would do.
+    pub fn set_router_webhook_urls(&self, urls: &[impl AsRef<str>]) {
+        self.shared.webhooks.set_urls(urls.iter().map(|url| Arc::from(url.as_ref())).collect());
+    }
+
+    /// Posts a raw webhook body, signed, to whichever router's turn it is, once. Gives up after `timeout`.
+    pub async fn post_webhook(
+        &self,
+        body: impl Into<Bytes>,
+        timeout: Duration,
+    ) -> Result<WebhookAnswer, InjectError> {
+        match tokio::time::timeout(timeout, self.inject(body, Signing::Right)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(InjectError::TimedOut),
+        }
     }
 
     /// Makes Meta's GET handshake once.

@@ -7,12 +7,14 @@ mod child;
 mod output;
 mod ports;
 mod ready;
+mod routers;
 
 use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitStatus,
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,6 +22,7 @@ pub use builder::StackBuilder;
 use bytes::Bytes;
 use child::Service;
 pub use output::Output;
+pub(crate) use ports::free as free_port;
 
 use crate::simulator::{InjectError, Signing, Simulator, StartError, WebhookAnswer};
 
@@ -55,9 +58,10 @@ pub enum StackError {
 #[derive(Debug)]
 pub struct Stack {
     // The processes come first: they are dropped before the simulator that they talk to.
-    router: Service,
+    /// At least one.
+    routers: Vec<Service>,
     server: Option<Service>,
-    simulator: Simulator,
+    simulator: Arc<Simulator>,
     data: Data,
 }
 
@@ -87,9 +91,14 @@ impl Stack {
         &self.simulator
     }
 
+    /// For whoever sends while the stack's processes are being killed.
+    pub fn shared_simulator(&self) -> Arc<Simulator> {
+        Arc::clone(&self.simulator)
+    }
+
     /// Base address of the router, without a trailing slash.
     pub fn router_url(&self) -> &str {
-        self.router.url()
+        self.routers[0].url()
     }
 
     /// Base address of the server, or of whatever stands in for it.
@@ -104,12 +113,12 @@ impl Stack {
 
     /// `None` while the router is not running.
     pub fn router_pid(&self) -> Option<u32> {
-        self.router.pid()
+        self.routers[0].pid()
     }
 
     /// How long the router took from its start to its first 200 on `/readyz`; the look is taken every 5 ms.
     pub fn router_ready_after(&self) -> Duration {
-        self.router.ready_after
+        self.routers[0].ready_after
     }
 
     pub fn server_pid(&self) -> Option<u32> {
@@ -118,7 +127,7 @@ impl Stack {
 
     /// The last lines that the router wrote, over all of its lives.
     pub fn router_output(&self) -> String {
-        self.router.output()
+        self.routers[0].output()
     }
 
     pub fn server_output(&self) -> String {
@@ -132,22 +141,24 @@ impl Stack {
 
     /// Ends the router in the middle of whatever it does (SIGKILL).
     pub async fn kill_router(&mut self) -> Result<(), StackError> {
-        self.router.kill().await
+        self.routers[0].kill().await
     }
 
     /// Ends the router in good order (SIGTERM) and waits for it.
     pub async fn stop_router(&mut self) -> Result<ExitStatus, StackError> {
-        self.router.stop().await
+        self.routers[0].stop().await
     }
 
     /// Starts the router again, at the same address and with the same data, and waits until it is ready.
     pub async fn start_router(&mut self) -> Result<(), StackError> {
-        self.router.start().await
+        self.routers[0].start().await
     }
 
-    /// Sets a variable of the router's environment from its next start on.
+    /// Sets a variable of every router's environment from its next start on.
     pub fn set_router_env(&mut self, name: &str, value: &str) {
-        self.router.set_env(name, value);
+        for router in &mut self.routers {
+            router.set_env(name, value);
+        }
     }
 
     pub async fn kill_server(&mut self) -> Result<(), StackError> {
@@ -164,21 +175,17 @@ impl Stack {
 
     /// Waits until a process ends that should not; answers which one, and how.
     pub async fn wait_for_exit(&mut self) -> (&'static str, io::Result<ExitStatus>) {
-        match &mut self.server {
-            None => (self.router.name(), self.router.wait().await),
-            Some(server) => {
-                tokio::select! {
-                    status = self.router.wait() => (self.router.name(), status),
-                    status = server.wait() => (server.name(), status),
-                }
-            }
-        }
+        let all = self.routers.iter_mut().chain(&mut self.server);
+        let ends = all.map(|service| Box::pin(async { (service.name(), service.wait().await) }));
+        futures_util::future::select_all(ends).await.0
     }
 
     /// Ends everything in good order, the router before the server that it may still need.
     pub async fn shutdown(mut self) -> Result<(), StackError> {
-        if self.router.pid().is_some() {
-            self.router.stop().await?;
+        for router in &mut self.routers {
+            if router.pid().is_some() {
+                router.stop().await?;
+            }
         }
         if let Some(server) = &mut self.server
             && server.pid().is_some()

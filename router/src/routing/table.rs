@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 use whatsapp::client::Number;
 
-use crate::retry::RetryPolicy;
+use crate::{pacing::Limits, retry::RetryPolicy};
 
 /// One business account through which messages flow.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub struct Channel {
     /// Any of them may have signed a webhook; empty only where unsigned webhooks were allowed expressly.
     pub app_secrets: Vec<SecretString>,
     pub verify_token: SecretString,
+    pub limits: Limits,
 }
 
 /// An HTTP service that answers `POST /process`.
@@ -123,6 +124,10 @@ impl Table {
 
     pub fn channels(&self) -> impl Iterator<Item = &Arc<Channel>> {
         self.channels.values()
+    }
+
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.route_of.values()
     }
 
     pub fn route(&self, channel: &str) -> Option<&Arc<Route>> {

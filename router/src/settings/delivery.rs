@@ -67,7 +67,7 @@ fn process_url(base: &Url) -> Url {
     url
 }
 
-fn positive(text: &str) -> Result<u32, String> {
+pub(super) fn positive(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(number @ 1..=100_000) => Ok(number),
         _ => Err("is not a whole number from 1 to 100000".to_owned()),

@@ -3,16 +3,26 @@
 //! WAL with `synchronous=FULL`: a commit that was reported is on disk even if the power fails the moment after.
 
 mod accept;
+mod channels;
 mod checkpoint;
 mod conversations;
+mod dead_letters;
 mod finish;
 mod identity;
+mod known;
 mod lanes;
 pub mod location;
+mod outbox;
+mod readers;
+mod recovery;
 mod schema;
 mod session;
 mod statuses;
+mod sweep;
+mod tally;
+mod undelivered;
 mod values;
+mod views;
 mod writer;
 
 #[cfg(test)]
@@ -33,8 +43,10 @@ use uuid::Uuid;
 
 use self::{
     identity::Identity,
-    session::{Memory, Session},
-    writer::{Call, Gauges, Reply, Writer},
+    readers::Readers,
+    session::{Failure, Memory, Session},
+    views::{conversations as chats, dead_letters as dead, ledger, messages},
+    writer::{Call, Gauges, Reply, Task, Writer},
 };
 pub use self::{
     location::{Location, LocationError},
@@ -69,6 +81,7 @@ pub enum OpenError {
 pub struct SqliteStore {
     calls: mpsc::Sender<Call>,
     gauges: Arc<Gauges>,
+    readers: Readers,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Dropping it ends the thread that shortens the WAL.
     stop_checkpoints: Option<mpsc::Sender<()>>,
@@ -85,8 +98,15 @@ impl SqliteStore {
         schema::migrate(&mut connection)
             .map_err(|source| OpenError::Schema { path: path.clone(), source })?;
         let gauges = Arc::new(Gauges::default());
-        let mut memory = Memory::new(Uuid::now_v7().simple().to_string(), now());
-        recover(&mut connection, &mut memory, &gauges, uncertain_wait).map_err(sqlite)?;
+        let memory = Memory::new(Uuid::now_v7().simple().to_string(), now());
+        let left = recovery::take_over(&connection, now(), uncertain_wait).map_err(sqlite)?;
+        if left > 0 {
+            tracing::info!(
+                conversations = left,
+                "going on with work that an earlier process left unfinished"
+            );
+        }
+        gauges.add(recovery::depth(&connection).map_err(sqlite)?);
 
         let identity =
             Identity::of(&path).map_err(|source| LocationError::File { path: path.clone(), source })?;
@@ -118,7 +138,8 @@ impl SqliteStore {
         };
         // Joined in this order: the second lives as long as anybody can still send to it.
         let threads = Mutex::new(vec![checkpoints, thread]);
-        Ok(Self { calls, gauges, threads, stop_checkpoints: Some(stop_checkpoints) })
+        let readers = Readers::new(&path);
+        Ok(Self { calls, gauges, readers, threads, stop_checkpoints: Some(stop_checkpoints) })
     }
 
     async fn call<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, StoreError> {
@@ -126,12 +147,20 @@ impl SqliteStore {
         self.calls.send(call(reply)).map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
+
+    async fn task<T: Send + 'static>(
+        &self,
+        run: impl Fn(&mut Session<'_>, Micros) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.call(|reply| Call::Task(Task::new(run, reply))).await
+    }
 }
 
 impl Drop for SqliteStore {
     /// Waits until the last commit is done and the file is free for the next process.
     fn drop(&mut self) {
         self.stop_checkpoints = None;
+        self.readers.close();
         let (closed, _) = mpsc::channel();
         drop(std::mem::replace(&mut self.calls, closed));
         let threads = self.threads.get_mut().map(std::mem::take).unwrap_or_default();
@@ -190,24 +219,20 @@ impl Store for SqliteStore {
         self.call(Call::Probe).await
     }
 
-    async fn message_state(&self, id: MessageId) -> Result<Option<String>, StoreError> {
-        self.call(|reply| Call::MessageState(id, reply)).await
-    }
-
     async fn renew(&self, _leases: Vec<Lease>) -> Result<Vec<Lease>, StoreError> {
         Ok(Vec::new())
     }
 
-    async fn pending(&self, _lease: Lease, _limit: usize) -> Result<Vec<Item>, StoreError> {
-        Err(StoreError::Closed)
+    async fn pending(&self, lease: Lease, limit: usize) -> Result<Vec<Item>, StoreError> {
+        self.task(move |session, _| session.pending(lease, limit)).await
     }
 
-    async fn enqueue(&self, _send: NewSend, _claim: bool) -> Result<Enqueued, StoreError> {
-        Err(StoreError::Closed)
+    async fn enqueue(&self, send: NewSend, claim: bool) -> Result<Enqueued, StoreError> {
+        self.task(move |session, now| session.enqueue(&send, claim, now)).await
     }
 
-    async fn take_over(&self, _conversation: i64, _until: Option<Micros>) -> Result<bool, StoreError> {
-        Err(StoreError::Closed)
+    async fn take_over(&self, conversation: i64, until: Option<Micros>) -> Result<bool, StoreError> {
+        self.task(move |session, _| Ok(session.take_over(conversation, until)?)).await
     }
 
     /// Nobody shares the database: every limit is ours.
@@ -216,76 +241,84 @@ impl Store for SqliteStore {
     }
 
     async fn channel_states(&self) -> Result<Vec<ChannelState>, StoreError> {
-        Err(StoreError::Closed)
+        self.readers.read(channels::states).await
     }
 
-    async fn note_channel(&self, _channel: &str, _news: ChannelNews) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
+    async fn note_channel(&self, channel: &str, news: ChannelNews) -> Result<(), StoreError> {
+        let channel = channel.to_owned();
+        self.task(move |session, now| Ok(session.note_channel(&channel, &news, now)?)).await
     }
 
-    async fn message(&self, _id: MessageId) -> Result<Option<MessageView>, StoreError> {
-        Err(StoreError::Closed)
+    async fn message(&self, id: MessageId) -> Result<Option<MessageView>, StoreError> {
+        self.readers.read(move |sql| messages::one(sql, id)).await
     }
 
     async fn messages(
         &self,
-        _filter: MessageFilter,
-        _page: PageRequest,
+        filter: MessageFilter,
+        page: PageRequest,
     ) -> Result<Page<MessageView>, StoreError> {
-        Err(StoreError::Closed)
+        self.readers.read(move |sql| messages::page(sql, &filter, page)).await
     }
 
-    async fn conversation(&self, _id: i64) -> Result<Option<ConversationView>, StoreError> {
-        Err(StoreError::Closed)
+    async fn conversation(&self, id: i64) -> Result<Option<ConversationView>, StoreError> {
+        self.readers.read(move |sql| chats::one(sql, id)).await
     }
 
     async fn conversations(
         &self,
-        _filter: ConversationFilter,
-        _page: PageRequest,
+        filter: ConversationFilter,
+        page: PageRequest,
     ) -> Result<Page<ConversationView>, StoreError> {
-        Err(StoreError::Closed)
+        self.readers.read(move |sql| chats::page(sql, &filter, page)).await
     }
 
-    async fn dead_letter(&self, _id: MessageId) -> Result<Option<DeadLetterView>, StoreError> {
-        Err(StoreError::Closed)
+    async fn dead_letter(&self, id: MessageId) -> Result<Option<DeadLetterView>, StoreError> {
+        self.readers.read(move |sql| dead::one(sql, id)).await
     }
 
     async fn dead_letters(
         &self,
-        _filter: DeadLetterFilter,
-        _page: PageRequest,
+        filter: DeadLetterFilter,
+        page: PageRequest,
     ) -> Result<Page<DeadLetterView>, StoreError> {
-        Err(StoreError::Closed)
+        self.readers.read(move |sql| dead::page(sql, &filter, page)).await
     }
 
-    async fn replay(&self, _which: Replay) -> Result<Replayed, StoreError> {
-        Err(StoreError::Closed)
+    async fn replay(&self, which: Replay) -> Result<Replayed, StoreError> {
+        match which {
+            Replay::One(id) => self.task(move |session, now| Ok(session.replay_one(id, now)?)).await,
+            // Found without keeping the writer: it takes those of them that are still dead then.
+            Replay::Matching { filter, limit } => {
+                let found = self.readers.read(move |sql| dead::oldest(sql, &filter, limit)).await?;
+                self.task(move |session, now| Ok(session.replay(&found, now)?)).await
+            }
+        }
     }
 
-    async fn discard(&self, _id: MessageId) -> Result<bool, StoreError> {
-        Err(StoreError::Closed)
+    async fn discard(&self, id: MessageId) -> Result<bool, StoreError> {
+        self.task(move |session, _| Ok(session.discard(id)?)).await
     }
 
     async fn queues(&self) -> Result<QueuesView, StoreError> {
-        Err(StoreError::Closed)
+        self.readers.read(|sql| ledger::queues(sql, now())).await
     }
 
     async fn ledger(&self) -> Result<Vec<ChannelLedger>, StoreError> {
-        Err(StoreError::Closed)
+        self.readers.read(ledger::ledger).await
     }
 
     async fn take_undelivered(
         &self,
-        _at: Micros,
-        _remedies: Remedies,
-        _limit: usize,
+        at: Micros,
+        remedies: Remedies,
+        limit: usize,
     ) -> Result<Vec<Undelivered>, StoreError> {
-        Err(StoreError::Closed)
+        self.task(move |session, now| Ok(session.take_undelivered(at, &remedies, limit, now)?)).await
     }
 
-    async fn sweep(&self, _cutoffs: Cutoffs, _limit: usize) -> Result<Swept, StoreError> {
-        Err(StoreError::Closed)
+    async fn sweep(&self, cutoffs: Cutoffs, limit: usize) -> Result<Swept, StoreError> {
+        self.task(move |session, _| Ok(session.sweep(&cutoffs, limit)?)).await
     }
 
     fn depth(&self) -> Depth {
@@ -304,28 +337,5 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // A plan made once is good for every parameter: these are all look-ups by key.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
-    Ok(())
-}
-
-fn recover(
-    connection: &mut Connection,
-    memory: &mut Memory,
-    gauges: &Gauges,
-    uncertain_wait: Duration,
-) -> rusqlite::Result<()> {
-    let mut session = Session { sql: connection, memory, depth: Depth::default() };
-    let now = now();
-    let wait = Micros::try_from(uncertain_wait.as_micros()).unwrap_or(Micros::MAX);
-    let left = session.take_over(now, now.saturating_add(wait))?;
-    if left > 0 {
-        tracing::info!(conversations = left, "going on with work that an earlier process left unfinished");
-    }
-    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    gauges.add(Depth {
-        inbox: count("SELECT count(*) FROM work WHERE queue = 1")?,
-        outbox: count("SELECT count(*) FROM work WHERE queue = 2")?,
-        dead_letters: count("SELECT count(*) FROM dead_letter")?,
-        bytes: 0,
-    });
     Ok(())
 }

@@ -55,6 +55,7 @@ async fn run(arguments: RunArguments) -> ExitCode {
         .router_listen(arguments.router_listen)
         .server_listen(arguments.server_listen)
         .output(Output::Terminal)
+        .with_metas_limits()
         .inherit_env();
     if let Some(backend) = arguments.backend {
         // The router checks the address, and says what is wrong with it.

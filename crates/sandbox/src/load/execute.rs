@@ -29,7 +29,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 const ECHOES: Duration = Duration::from_secs(1);
 /// Meta gathers statuses; how long is not documented.
 const STATUS_WINDOW: Duration = Duration::from_millis(100);
-const UNLIMITED: &str = "1000000";
 
 /// Starts a private stack, runs the load and reports.
 pub async fn run(options: &LoadOptions) -> Result<Report, LoadError> {
@@ -100,15 +99,8 @@ fn builder(options: &LoadOptions) -> Result<StackBuilder, LoadError> {
         simulator.throughput_level = "HIGH".to_owned();
     };
     // Meta's limits are what keeps a router slow in real life; here its own limits are wanted.
-    let builder = Stack::builder()
-        .simulator(change)
-        .router_env("WHATSAPP_MAX_MESSAGES_PER_SECOND", UNLIMITED)
-        .router_env("WHATSAPP_USER_INITIATED_PER_SECOND", UNLIMITED)
-        .router_env("WHATSAPP_BUSINESS_INITIATED_PER_SECOND", UNLIMITED)
-        .router_env("WHATSAPP_PAIR_BURST", UNLIMITED)
-        .router_env("WHATSAPP_PAIR_INTERVAL", "1ms")
-        .router_env("LOG_LEVEL", "warn")
-        .server_env("LOG_LEVEL", "warn");
+    let builder =
+        Stack::builder().simulator(change).router_env("LOG_LEVEL", "warn").server_env("LOG_LEVEL", "warn");
     Ok(match options.mode {
         Mode::Durable => builder,
         Mode::Relay => {

@@ -1,5 +1,7 @@
 //! `POST /webhooks`: a raw body of the caller's own making goes to the router once, and the router's answer comes back.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use hyper::{Request, StatusCode, body::Incoming};
 use secrecy::SecretString;
@@ -33,6 +35,8 @@ pub enum InjectError {
     NoRouter,
     #[error("the router did not answer: {0}")]
     NoAnswer(#[from] reqwest::Error),
+    #[error("the router did not answer in time")]
+    TimedOut,
 }
 
 /// Posts the body to the router, once.
@@ -47,7 +51,7 @@ pub(crate) async fn inject(
         Signing::Right => Some(poster.sign(&body)),
         Signing::WrongSecret => {
             let nobody_s = SecretString::from(format!("wrong-{}", rand::random::<u64>()));
-            Some(Poster::new(nobody_s)?.sign(&body))
+            Some(Poster::new(nobody_s, Duration::ZERO)?.sign(&body))
         }
         Signing::Unsigned => None,
         Signing::Verbatim(value) => Some(value),

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
 
-use super::statuses::StatusOptions;
+use super::{statuses::StatusOptions, webhooks::post};
 
 /// One business phone number that the simulated WhatsApp Business Account owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +73,8 @@ pub struct SimulatorOptions {
     pub statuses: StatusOptions,
     /// Webhook posts under way at the same time; Meta delivers concurrently.
     pub webhook_concurrency: usize,
+    /// How long a router may take to answer one.
+    pub webhook_timeout: Duration,
     pub retry: RetryOptions,
     pub recording: Recording,
     pub links: Links,
@@ -96,6 +98,7 @@ impl Default for SimulatorOptions {
             people: starting_people(),
             statuses: StatusOptions::default(),
             webhook_concurrency: 16,
+            webhook_timeout: post::TIMEOUT,
             retry: RetryOptions { first: Duration::from_millis(200), max: Duration::from_secs(5) },
             recording: Recording::Full,
             links: Links::default(),

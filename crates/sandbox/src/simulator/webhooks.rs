@@ -7,7 +7,10 @@ pub(crate) mod post;
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -46,7 +49,9 @@ pub(crate) struct Delivery {
 #[derive(Debug)]
 pub(crate) struct Webhooks {
     pub(crate) poster: Poster,
-    pub(crate) url: RwLock<Option<Arc<str>>>,
+    urls: RwLock<Vec<Arc<str>>>,
+    /// Whose turn it is.
+    turn: AtomicUsize,
     /// A lane is here as long as a task works on it.
     lanes: Mutex<HashMap<String, VecDeque<Delivery>>>,
     permits: Semaphore,
@@ -57,8 +62,9 @@ pub(crate) struct Webhooks {
 impl Webhooks {
     pub(crate) fn new(options: &SimulatorOptions) -> Result<Self, reqwest::Error> {
         Ok(Self {
-            poster: Poster::new(options.app_secret.clone())?,
-            url: RwLock::new(options.router_webhook_url.as_deref().map(Arc::from)),
+            poster: Poster::new(options.app_secret.clone(), options.webhook_timeout)?,
+            urls: RwLock::new(options.router_webhook_url.as_deref().map(Arc::from).into_iter().collect()),
+            turn: AtomicUsize::new(0),
             lanes: Mutex::default(),
             permits: Semaphore::new(options.webhook_concurrency.max(1)),
             held: Mutex::default(),
@@ -66,8 +72,15 @@ impl Webhooks {
         })
     }
 
+    /// The router whose turn it is.
     pub(crate) fn url(&self) -> Option<Arc<str>> {
-        self.url.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let urls = self.urls.read().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        urls.get(turn % urls.len().max(1)).cloned()
+    }
+
+    pub(crate) fn set_urls(&self, urls: Vec<Arc<str>>) {
+        *self.urls.write().unwrap_or_else(PoisonError::into_inner) = urls;
     }
 }
 

@@ -4,14 +4,23 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Data, Stack, StackError, binaries, child::Service, output::Output, ports};
+use super::{Data, Stack, StackError, binaries, child::Service, output::Output, ports, routers::NAMES};
 use crate::simulator::{Links, Simulator, SimulatorOptions};
 
 const FREE_LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+const LIFTED_LIMITS: [(&str, &str); 5] = [
+    ("WHATSAPP_MAX_MESSAGES_PER_SECOND", "100000"),
+    ("WHATSAPP_USER_INITIATED_PER_SECOND", "100000"),
+    ("WHATSAPP_BUSINESS_INITIATED_PER_SECOND", "100000"),
+    ("WHATSAPP_PAIR_BURST", "100000"),
+    ("WHATSAPP_PAIR_INTERVAL", "1ms"),
+];
 
 /// What the stack is made of. Every setting has a default that suits a test.
 #[derive(Debug)]
@@ -25,7 +34,10 @@ pub struct StackBuilder {
     router_env: BTreeMap<String, String>,
     server_env: BTreeMap<String, String>,
     with_server: bool,
+    lift_limits: bool,
     router_program: Option<(PathBuf, Vec<String>)>,
+    routers: usize,
+    database: Option<String>,
 }
 
 impl Default for StackBuilder {
@@ -47,7 +59,10 @@ impl Default for StackBuilder {
             router_env: BTreeMap::new(),
             server_env: BTreeMap::new(),
             with_server: true,
+            lift_limits: true,
             router_program: None,
+            routers: 1,
+            database: None,
         }
     }
 }
@@ -104,9 +119,28 @@ impl StackBuilder {
         self
     }
 
+    /// Sends as fast as Meta allows a number. Without this the router is told that nearly everything is allowed, since
+    /// most tests send more to one person than Meta would take.
+    pub fn with_metas_limits(mut self) -> Self {
+        self.lift_limits = false;
+        self
+    }
+
     /// Another program in the router's place; it gets the same environment.
     pub fn router_program(mut self, program: impl Into<PathBuf>, arguments: &[&str]) -> Self {
         self.router_program = Some((program.into(), arguments.iter().map(|&part| part.to_owned()).collect()));
+        self
+    }
+
+    /// So many routers on one database, 1 to 5; it has to be one that they can share. All but the first take free ports.
+    pub fn routers(mut self, count: usize) -> Self {
+        self.routers = count.clamp(1, NAMES.len());
+        self
+    }
+
+    /// The routers' `DATABASE_URL`, instead of a SQLite file in the data folder.
+    pub fn database(mut self, url: impl Into<String>) -> Self {
+        self.database = Some(url.into());
         self
     }
 
@@ -123,6 +157,14 @@ impl StackBuilder {
             ports::choose("sandbox", self.simulator.listen, "--listen")?;
         }
         let router_address = ports::choose("router", self.router_listen, "--router-listen")?;
+        let mut router_addresses = vec![router_address];
+        while router_addresses.len() < self.routers {
+            let free = SocketAddr::new(router_address.ip(), 0);
+            let address = ports::choose("router", free, "--router-listen")?;
+            if !router_addresses.contains(&address) {
+                router_addresses.push(address);
+            }
+        }
         let router_url = format!("http://{router_address}");
         let server_address = match &server_program {
             Some(_) => Some(ports::choose("server", self.server_listen, "--server-listen")?),
@@ -145,12 +187,19 @@ impl StackBuilder {
             server.start().await?;
         }
         let backend = server.as_ref().map_or_else(|| simulator.backend_url(), |server| server.url.clone());
-        let env =
-            with(self.router_settings(&simulator, router_address, &backend, data.path()), &self.router_env);
-        let mut router = self.service("router", router_program, router_arguments, env, router_address);
-        router.start().await?;
+        let mut routers = Vec::new();
+        for (name, address) in NAMES.into_iter().zip(router_addresses) {
+            let settings = self.router_settings(&simulator, address, &backend, data.path());
+            let env = with(settings, &self.router_env);
+            let mut router =
+                self.service(name, router_program.clone(), router_arguments.clone(), env, address);
+            router.start().await?;
+            routers.push(router);
+        }
+        let urls: Vec<String> = routers.iter().map(|router| format!("{}/webhook", router.url)).collect();
+        simulator.set_router_webhook_urls(&urls);
         simulator.handshake().await;
-        Ok(Stack { router, server, simulator, data })
+        Ok(Stack { routers, server, simulator: Arc::new(simulator), data })
     }
 
     fn router_settings(
@@ -161,8 +210,10 @@ impl StackBuilder {
         data: &Path,
     ) -> Vec<(&'static str, String)> {
         let secret = |secret: &SecretString| secret.expose_secret().to_owned();
+        let own_file = || format!("sqlite://{}", data.join("router.db").display());
+        let database = self.database.clone().unwrap_or_else(own_file);
         let number = self.simulator.numbers.first().map(|number| number.phone_number_id.clone());
-        vec![
+        let mut settings = vec![
             ("ROUTER_LISTEN", listen.to_string()),
             ("CONFIG_SOURCE", "env".to_owned()),
             ("SERVER_BASE_URL", backend.to_owned()),
@@ -171,8 +222,12 @@ impl StackBuilder {
             ("WHATSAPP_ACCESS_TOKEN", secret(&self.simulator.access_token)),
             ("WHATSAPP_WEBHOOK_VERIFY_TOKEN", secret(&self.simulator.verify_token)),
             ("WHATSAPP_WEBHOOK_SECRET", secret(&self.simulator.app_secret)),
-            ("DATABASE_URL", format!("sqlite://{}", data.join("router.db").display())),
-        ]
+            ("DATABASE_URL", database),
+        ];
+        if self.lift_limits {
+            settings.extend(LIFTED_LIMITS.map(|(name, value)| (name, value.to_owned())));
+        }
+        settings
     }
 
     fn service(

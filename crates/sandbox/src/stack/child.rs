@@ -131,6 +131,19 @@ impl Service {
         }
     }
 
+    pub(super) fn signal(&self, signal: Signal) -> Result<(), StackError> {
+        let pid = self.pid().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        let pid = pid.ok_or(StackError::NotRunning(self.name))?;
+        kill_process(pid, signal).map_err(|error| self.io("signal", error.into()))
+    }
+
+    /// `Some` once, when it has ended without being asked to.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.running.as_mut()?.child.try_wait().ok()??;
+        self.running = None;
+        Some(status)
+    }
+
     /// Resolves when the process ends; never, while there is none.
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         match &mut self.running {

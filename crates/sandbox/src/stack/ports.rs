@@ -24,14 +24,13 @@ pub(super) fn choose(
             Err(source) => Err(StackError::Io { what: format!("listen on {wanted} for the {name}"), source }),
         };
     }
-    free(wanted.ip())
+    free(wanted.ip()).ok_or(StackError::NoFreePort(wanted.ip()))
 }
 
-fn free(ip: IpAddr) -> Result<SocketAddr, StackError> {
+pub(crate) fn free(ip: IpAddr) -> Option<SocketAddr> {
     (0..TRIES)
         .map(|_| SocketAddr::new(ip, rand::random_range(FREE)))
         .find(|address| TcpListener::bind(address).is_ok())
-        .ok_or(StackError::NoFreePort(ip))
 }
 
 #[cfg(test)]

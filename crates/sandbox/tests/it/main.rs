@@ -8,5 +8,6 @@ mod faults;
 mod graph;
 mod harness;
 mod phone;
+mod postgres;
 mod stack;
 mod webhooks;

@@ -2,9 +2,10 @@
 
 use rusqlite::params;
 
-use super::session::Session;
+use super::{lanes::OpenedLane, session::Session};
 use crate::store::{
-    Accepted, Claim, Delivery, Inbound, Item, Lease, Micros, NewEvent, NewInbound, Queue, SeenKey, Standing,
+    Accepted, Claim, Delivery, DeliveryState, Inbound, Item, Micros, NewEcho, NewEvent, NewInbound, Queue,
+    SeenKey,
 };
 
 impl Session<'_> {
@@ -25,6 +26,14 @@ impl Session<'_> {
         for status in &delivery.statuses {
             if self.first_time(status.seen_key, now)? {
                 self.apply_status(status)?;
+                brought_news = true;
+            } else {
+                accepted.duplicates += 1;
+            }
+        }
+        for echo in &delivery.echoes {
+            if self.first_time(echo.seen_key, now)? {
+                self.store_echo(echo, now)?;
                 brought_news = true;
             } else {
                 accepted.duplicates += 1;
@@ -62,12 +71,14 @@ impl Session<'_> {
         accepted: &mut Accepted,
     ) -> rusqlite::Result<()> {
         let (conversation, contact) = self.conversation(&message.channel, &message.contact, now)?;
+        let previous = self.known(conversation)?.last_seq;
         let seq = self
             .sql
             .prepare_cached(
                 "INSERT INTO message
-                     (id, conversation, direction, wamid, type, state, payload, correlation, created_at, sent_at)
-                 VALUES (?1, ?2, 'in', ?3, ?4, 'received', ?5, ?1, ?6, ?7)",
+                     (id, conversation, direction, wamid, type, state, payload, correlation, created_at, sent_at,
+                      previous)
+                 VALUES (?1, ?2, 'in', ?3, ?4, 'received', ?5, ?1, ?6, ?7, ?8)",
             )?
             .insert(params![
                 message.id.0,
@@ -76,9 +87,12 @@ impl Session<'_> {
                 message.message_type,
                 &*message.raw,
                 now,
-                message.sent_at
+                message.sent_at,
+                previous
             ])?;
-        self.add_work(Queue::Inbox, conversation, seq)?;
+        self.append_inbound(conversation, seq, now)?;
+        self.tallies.of(&message.channel).accepted += 1;
+        self.add_work(Queue::Inbox, conversation, seq, message.raw.len())?;
         let may_claim = accepted.claims.len() < claim_limit;
         match self.open_lane(Queue::Inbox, conversation, now, may_claim)? {
             OpenedLane::Leased(lease) => {
@@ -94,7 +108,7 @@ impl Session<'_> {
                     uncertain: false,
                     already_sent: false,
                     route: None,
-                    standing: Standing::default(),
+                    standing: self.standing(conversation)?,
                 };
                 accepted.claims.push(Claim { lease, channel: message.channel.clone(), contact, item });
             }
@@ -104,41 +118,35 @@ impl Session<'_> {
         Ok(())
     }
 
-    pub(super) fn add_work(&mut self, queue: Queue, conversation: i64, seq: i64) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached("INSERT INTO work (queue, conversation, seq) VALUES (?1, ?2, ?3)")?
-            .execute(params![queue as i64, conversation, seq])?;
-        self.count(queue, 1);
-        Ok(())
-    }
-
-    /// Makes the lane if the conversation has none in this queue: leased to us, or due now for whoever claims.
-    pub(super) fn open_lane(
-        &mut self,
-        queue: Queue,
-        conversation: i64,
-        now: Micros,
-        claim: bool,
-    ) -> rusqlite::Result<OpenedLane> {
-        let mut statement = self.sql.prepare_cached(
-            "INSERT OR IGNORE INTO lane (queue, conversation, due_at, owner, token) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?;
-        if claim {
-            let token = self.memory.next_token();
-            let made = statement.execute(params![
-                queue as i64,
+    /// A person of the business typed it on the phone: it is sent already, and the conversation is theirs for a while.
+    fn store_echo(&mut self, echo: &NewEcho, now: Micros) -> rusqlite::Result<()> {
+        let (conversation, _) = self.conversation(&echo.channel, &echo.contact, now)?;
+        let previous = self.known(conversation)?.last_seq;
+        let seq = self
+            .sql
+            .prepare_cached(
+                "INSERT INTO message
+                     (id, conversation, direction, wamid, type, state, payload, correlation, created_at, sent_at,
+                      previous)
+                 VALUES (?1, ?2, 'out', ?3, ?4, ?5, ?6, ?1, ?7, ?8, ?9)",
+            )?
+            .insert(params![
+                echo.id.0,
                 conversation,
-                None::<Micros>,
-                self.memory.owner,
-                token
+                &*echo.wamid,
+                echo.message_type,
+                DeliveryState::Sent,
+                &*echo.raw,
+                now,
+                echo.sent_at.unwrap_or(now),
+                previous
             ])?;
-            return Ok(match made {
-                1 => OpenedLane::Leased(Lease { queue, conversation, token }),
-                _ => OpenedLane::Existed,
-            });
+        self.append(conversation, seq)?;
+        let until = self.standing(conversation)?.taken_over_until.max(echo.taken_over_until);
+        if echo.taken_over_until.is_some() {
+            self.take_over(conversation, until)?;
         }
-        let made = statement.execute(params![queue as i64, conversation, now, None::<&str>, 0])?;
-        Ok(if made == 1 { OpenedLane::Waiting } else { OpenedLane::Existed })
+        self.adopt_orphans(seq, &echo.wamid)
     }
 
     fn store_event(&mut self, event: &NewEvent, now: Micros) -> rusqlite::Result<()> {
@@ -147,13 +155,4 @@ impl Session<'_> {
             .execute(params![now, event.channel.as_deref(), event.field, event.raw])?;
         Ok(())
     }
-}
-
-/// What became of the wish to have a lane.
-pub(super) enum OpenedLane {
-    Leased(Lease),
-    /// New, and due for whoever claims next.
-    Waiting,
-    /// There before: its holder, or its due time, will get to the new work.
-    Existed,
 }

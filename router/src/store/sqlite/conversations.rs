@@ -8,7 +8,7 @@ use super::session::{Conversation, Session};
 use crate::store::{Contact, Micros};
 
 impl Session<'_> {
-    /// The conversation and its contact with what `seen` adds, `last_inbound_at` moved to `now`.
+    /// The conversation and its contact with what `seen` adds.
     ///
     /// The business-scoped user id is asked first. A message that brings both identifiers ties them together, so
     /// that later ones with only one of them land in the same conversation. A WhatsApp id that comes with another
@@ -36,21 +36,23 @@ impl Session<'_> {
         };
         let (id, contact) = match found.cloned() {
             Some((id, known)) => match merged(&known, seen) {
-                None => {
-                    self.touch(id, now)?;
-                    if candidates.len() < 2 {
-                        return Ok((id, known));
-                    }
-                    (id, known)
-                }
+                None if candidates.len() < 2 => return Ok((id, known)),
+                None => (id, known),
                 Some(contact) => {
-                    self.update(id, &contact, now)?;
+                    self.update(id, &contact)?;
                     (id, Arc::new(contact))
                 }
             },
             None => (self.open(channel, seen, now)?, seen.clone()),
         };
         for identifier in identifiers.into_iter().flatten() {
+            self.sql
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO former_alias (identifier, channel, conversation)
+                     SELECT identifier, channel, conversation FROM contact_alias
+                     WHERE channel = ?1 AND identifier = ?2 AND conversation <> ?3",
+                )?
+                .execute(params![channel, identifier, id])?;
             self.sql
                 .prepare_cached(
                     "INSERT OR REPLACE INTO contact_alias (channel, identifier, conversation) VALUES (?1, ?2, ?3)",
@@ -116,8 +118,8 @@ impl Session<'_> {
         self.sql
             .prepare_cached(
                 "INSERT INTO conversation
-                     (channel, contact, wa_id, user_id, username, name, created_at, last_inbound_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+                     (channel, contact, wa_id, user_id, username, name, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .insert(params![
                 channel,
@@ -130,20 +132,12 @@ impl Session<'_> {
             ])
     }
 
-    fn touch(&mut self, id: i64, now: Micros) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached("UPDATE conversation SET last_inbound_at = ?2 WHERE id = ?1")?
-            .execute(params![id, now])?;
-        Ok(())
-    }
-
-    fn update(&mut self, id: i64, contact: &Contact, now: Micros) -> rusqlite::Result<()> {
+    fn update(&mut self, id: i64, contact: &Contact) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached(
-                "UPDATE conversation SET wa_id = ?2, user_id = ?3, username = ?4, name = ?5, last_inbound_at = ?6
-                 WHERE id = ?1",
+                "UPDATE conversation SET wa_id = ?2, user_id = ?3, username = ?4, name = ?5 WHERE id = ?1",
             )?
-            .execute(params![id, contact.wa_id, contact.user_id, contact.username, contact.name, now])?;
+            .execute(params![id, contact.wa_id, contact.user_id, contact.username, contact.name])?;
         Ok(())
     }
 }

@@ -1,15 +1,18 @@
 //! Ends an item: what it caused, its removal from the queue and the next item, in one transaction.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::{
-    accept::OpenedLane,
+    outbox::Cause,
     session::{Failure, Session},
 };
-use crate::store::{
-    Attempt, DeliveryState, Finish, Finished, Item, Lease, Micros, NewOutbound, OpenedOutbox, Outcome, Queue,
-    Refusal, Standing,
-};
+use crate::store::{Doubt, Finish, Finished, Item, Lease, Micros, NewOutbound, Outcome, Queue};
+
+/// An item that has just left its queue.
+pub(super) struct Ended {
+    pub(super) seq: i64,
+    pub(super) attempts: u32,
+}
 
 impl Session<'_> {
     pub(super) fn finish(
@@ -22,26 +25,21 @@ impl Session<'_> {
     ) -> Result<Finished, Failure> {
         self.check(lease)?;
         let mut finished = Finished::default();
-        match outcome {
-            Outcome::Answered(replies) => {
-                self.end_inbound(item.seq, "answered", None)?;
-                self.put_into_outbox(
-                    lease.conversation,
-                    item,
-                    replies,
-                    with.claim_outbox,
-                    now,
-                    &mut finished,
-                )?;
+        // Gone already only if the caller repeats itself under a lease that it still holds.
+        if let Some(ended) = self.take_from_queue(lease, item.seq)? {
+            self.end(lease, &ended, outcome, now)?;
+            if let Outcome::Answered(replies) = outcome {
+                self.send_replies(lease.conversation, item, replies, with.claim_outbox, now, &mut finished)?;
             }
-            Outcome::NotAnswered { reason } => self.end_inbound(item.seq, "not_answered", Some(reason))?,
-            Outcome::Sent { wamid, .. } => self.end_outbound(item.seq, wamid.as_deref(), now)?,
-            Outcome::Dead(refusal) => self.bury(lease, item, refusal, now)?,
         }
-        self.sql
-            .prepare_cached("DELETE FROM work WHERE queue = ?1 AND conversation = ?2 AND seq = ?3")?
-            .execute(params![lease.queue as i64, lease.conversation, item.seq])?;
-        self.count(lease.queue, -1);
+        for seq in &with.joined {
+            if let Some(ended) = self.take_from_queue(lease, *seq)? {
+                self.end(lease, &ended, outcome, now)?;
+            }
+        }
+        if let Some(at) = with.pair_free_at {
+            self.set_pair_free_at(lease.conversation, at)?;
+        }
         if item.uncertain {
             self.sql
                 .prepare_cached("UPDATE lane SET uncertain = 0 WHERE queue = ?1 AND conversation = ?2")?
@@ -54,6 +52,45 @@ impl Session<'_> {
         Ok(finished)
     }
 
+    fn take_from_queue(&mut self, lease: Lease, seq: i64) -> rusqlite::Result<Option<Ended>> {
+        let taken: Option<(u32, i64)> = self
+            .sql
+            .prepare_cached(
+                "DELETE FROM work WHERE queue = ?1 AND conversation = ?2 AND seq = ?3 RETURNING attempts, bytes",
+            )?
+            .query_row(params![lease.queue as i64, lease.conversation, seq], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((attempts, bytes)) = taken else { return Ok(None) };
+        self.count(lease.queue, -1, -bytes);
+        Ok(Some(Ended { seq, attempts }))
+    }
+
+    fn end(&mut self, lease: Lease, ended: &Ended, outcome: &Outcome, now: Micros) -> rusqlite::Result<()> {
+        let channel = self.channel_of(lease.conversation)?;
+        match outcome {
+            Outcome::Answered(_) => {
+                self.tallies.of(&channel).answered += 1;
+                self.end_inbound(ended.seq, "answered", None)
+            }
+            Outcome::NotAnswered { reason } => {
+                self.tallies.of(&channel).not_to_be_answered += 1;
+                self.end_inbound(ended.seq, "not_answered", Some(reason))
+            }
+            Outcome::Sent { wamid, doubt, watch_at } => {
+                self.tallies.of(&channel).sent += 1;
+                self.end_outbound(ended.seq, wamid.as_deref(), *doubt, *watch_at, now)
+            }
+            Outcome::Dead(refusal) => {
+                if !self.bury(lease, ended, refusal, now)? {
+                    self.tallies.of(&channel).sent += 1;
+                }
+                Ok(())
+            }
+        }
+    }
+
     fn end_inbound(&mut self, seq: i64, state: &str, error: Option<&str>) -> rusqlite::Result<()> {
         self.sql
             .prepare_cached("UPDATE message SET state = ?2, error = ?3 WHERE seq = ?1")?
@@ -61,21 +98,30 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn end_outbound(&mut self, seq: i64, wamid: Option<&str>, now: Micros) -> rusqlite::Result<()> {
+    fn end_outbound(
+        &mut self,
+        seq: i64,
+        wamid: Option<&str>,
+        doubt: Option<Doubt>,
+        watch_at: Option<Micros>,
+        now: Micros,
+    ) -> rusqlite::Result<()> {
         // A status webhook may have been faster than Graph's answer and have moved the message further.
         self.sql
             .prepare_cached(
                 "UPDATE message SET state = CASE WHEN state IN ('queued', 'dead') THEN 'sent' ELSE state END,
-                     wamid = coalesce(?2, wamid), sent_at = coalesce(sent_at, ?3) WHERE seq = ?1",
+                     wamid = coalesce(?2, wamid), sent_at = coalesce(sent_at, ?3), doubt = coalesce(?4, doubt),
+                     watch_at = CASE WHEN state IN ('queued', 'dead', 'sent') THEN ?5 END
+                 WHERE seq = ?1",
             )?
-            .execute(params![seq, wamid, now])?;
+            .execute(params![seq, wamid, now, doubt.map(Doubt::as_str), watch_at])?;
         match wamid {
             Some(wamid) => self.adopt_orphans(seq, wamid),
             None => Ok(()),
         }
     }
 
-    fn put_into_outbox(
+    fn send_replies(
         &mut self,
         conversation: i64,
         cause: &Item,
@@ -84,71 +130,14 @@ impl Session<'_> {
         now: Micros,
         finished: &mut Finished,
     ) -> rusqlite::Result<()> {
-        let mut first = None;
-        for reply in replies {
-            let seq = self
-                .sql
-                .prepare_cached(
-                    "INSERT INTO message (id, conversation, direction, type, state, payload, correlation, created_at)
-                     VALUES (?1, ?2, 'out', ?3, ?4, ?5, ?6, ?7)",
-                )?
-                .insert(params![
-                    reply.id.0,
-                    conversation,
-                    reply.message_type,
-                    DeliveryState::Queued,
-                    &*reply.payload,
-                    cause.correlation.0,
-                    now
-                ])?;
-            self.add_work(Queue::Outbox, conversation, seq)?;
-            first.get_or_insert((seq, reply));
-        }
-        let Some((seq, reply)) = first else { return Ok(()) };
-        match self.open_lane(Queue::Outbox, conversation, now, claim)? {
-            OpenedLane::Leased(lease) => {
-                let item = Item {
-                    seq,
-                    id: reply.id,
-                    correlation: cause.correlation,
-                    payload: reply.payload.clone(),
-                    attempts: 0,
-                    counted: 0,
-                    created_at: now,
-                    inbound: None,
-                    uncertain: false,
-                    already_sent: false,
-                    route: reply.route.clone(),
-                    standing: Standing::default(),
-                };
-                finished.opened = Some(OpenedOutbox { lease, item });
-            }
-            OpenedLane::Waiting => finished.left_work = true,
-            OpenedLane::Existed => {}
-        }
-        Ok(())
-    }
-
-    fn bury(&mut self, lease: Lease, item: &Item, refusal: &Refusal, now: Micros) -> rusqlite::Result<()> {
-        self.sql
-            .prepare_cached("UPDATE message SET state = 'dead', error = ?2 WHERE seq = ?1")?
-            .execute(params![item.seq, refusal.error])?;
-        let buried = self
-            .sql
-            .prepare_cached(
-                "INSERT OR REPLACE INTO dead_letter (seq, queue, conversation, reason, error, attempts, died_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                item.seq,
-                lease.queue as i64,
-                lease.conversation,
-                refusal.reason,
-                refusal.error,
-                item.attempts + u32::from(refusal.attempt != Attempt::None),
-                now
-            ])?;
-        self.depth.dead_letters += i64::try_from(buried).unwrap_or_default();
+        let cause = Cause { conversation, correlation: Some(cause.correlation), now };
+        let Some(first) = self.put_into_outbox(cause, replies)? else { return Ok(()) };
+        let opened = self.open_lane(Queue::Outbox, conversation, now, claim)?;
+        finished.left_work = opened.left_work();
+        finished.opened = match opened.lease() {
+            Some(lease) => Some(first.open(lease, self.standing(conversation)?)),
+            None => None,
+        };
         Ok(())
     }
 }

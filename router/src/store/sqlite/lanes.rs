@@ -6,15 +6,62 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::session::{Failure, Session};
 use crate::store::{
-    Attempt, Claim, Claims, Inbound, Item, Lease, MessageId, Micros, Queue, Refusal, Standing, StoreError,
+    Attempt, Claim, Claims, DeliveryState, Inbound, Item, Lease, MessageId, Micros, Queue, Refusal, Standing,
+    StoreError,
 };
 
 impl Session<'_> {
-    pub(super) fn count(&mut self, queue: Queue, change: i64) {
+    pub(super) fn count(&mut self, queue: Queue, items: i64, bytes: i64) {
         match queue {
-            Queue::Inbox => self.depth.inbox += change,
-            Queue::Outbox => self.depth.outbox += change,
+            Queue::Inbox => self.depth.inbox += items,
+            Queue::Outbox => self.depth.outbox += items,
         }
+        self.depth.bytes += bytes;
+    }
+
+    /// `bytes`: of the payload.
+    pub(super) fn add_work(
+        &mut self,
+        queue: Queue,
+        conversation: i64,
+        seq: i64,
+        bytes: usize,
+    ) -> rusqlite::Result<()> {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.sql
+            .prepare_cached("INSERT INTO work (queue, conversation, seq, bytes) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![queue as i64, conversation, seq, bytes])?;
+        self.count(queue, 1, bytes);
+        Ok(())
+    }
+
+    /// Makes the lane if the conversation has none in this queue: leased to us, or due now for whoever claims.
+    pub(super) fn open_lane(
+        &mut self,
+        queue: Queue,
+        conversation: i64,
+        now: Micros,
+        claim: bool,
+    ) -> rusqlite::Result<OpenedLane> {
+        let mut statement = self.sql.prepare_cached(
+            "INSERT OR IGNORE INTO lane (queue, conversation, due_at, owner, token) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        if claim {
+            let token = self.memory.next_token();
+            let made = statement.execute(params![
+                queue as i64,
+                conversation,
+                None::<Micros>,
+                self.memory.owner,
+                token
+            ])?;
+            return Ok(match made {
+                1 => OpenedLane::Leased(Lease { queue, conversation, token }),
+                _ => OpenedLane::Existed,
+            });
+        }
+        let made = statement.execute(params![queue as i64, conversation, now, None::<&str>, 0])?;
+        Ok(if made == 1 { OpenedLane::Waiting } else { OpenedLane::Existed })
     }
 
     pub(super) fn claim(&mut self, queue: Queue, limit: usize, now: Micros) -> rusqlite::Result<Claims> {
@@ -33,7 +80,7 @@ impl Session<'_> {
                 self.remove_lane(queue, conversation)?;
                 continue;
             };
-            item.uncertain = uncertain;
+            item.uncertain |= uncertain;
             let token = self.memory.next_token();
             self.sql
                 .prepare_cached(
@@ -52,15 +99,40 @@ impl Session<'_> {
 
     /// The first item of the lane, which is the next one to be worked on.
     pub(super) fn head(&mut self, queue: Queue, conversation: i64) -> rusqlite::Result<Option<Item>> {
-        self.sql
+        let mut head = self
+            .sql
+            .prepare_cached(ITEMS)?
+            .query_row(params![queue as i64, conversation, 1], |row| read_item(queue, row))
+            .optional()?;
+        if let Some(item) = &mut head {
+            item.standing = self.standing(conversation)?;
+        }
+        Ok(head)
+    }
+
+    pub(super) fn pending(&mut self, lease: Lease, limit: usize) -> Result<Vec<Item>, Failure> {
+        let uncertain: Option<bool> = self
+            .sql
             .prepare_cached(
-                "SELECT w.seq, w.attempts, m.id, m.correlation, m.payload, m.created_at, m.wamid, m.sent_at, m.state,
-                     w.counted
-                 FROM work w JOIN message m ON m.seq = w.seq
-                 WHERE w.queue = ?1 AND w.conversation = ?2 ORDER BY w.seq LIMIT 1",
+                "SELECT uncertain FROM lane WHERE queue = ?1 AND conversation = ?2 AND token = ?3",
             )?
-            .query_row(params![queue as i64, conversation], |row| read_item(queue, row))
-            .optional()
+            .query_row(params![lease.queue as i64, lease.conversation, lease.token], |row| row.get(0))
+            .optional()?;
+        let uncertain = uncertain.ok_or(Failure::Refused(StoreError::LeaseLost))?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut items = self
+            .sql
+            .prepare_cached(ITEMS)?
+            .query_map(params![lease.queue as i64, lease.conversation, limit], |row| {
+                read_item(lease.queue, row)
+            })?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let standing = self.standing(lease.conversation)?;
+        for (index, item) in items.iter_mut().enumerate() {
+            item.standing = standing;
+            item.uncertain |= uncertain && index == 0;
+        }
+        Ok(items)
     }
 
     pub(super) fn check(&mut self, lease: Lease) -> Result<(), Failure> {
@@ -81,7 +153,8 @@ impl Session<'_> {
         self.check(lease)?;
         self.sql
             .prepare_cached(
-                "UPDATE work SET attempts = attempts + ?4, counted = counted + ?5, last_reason = ?6, last_error = ?7
+                "UPDATE work SET attempts = attempts + ?4, counted = counted + ?5, last_reason = ?6, last_error = ?7,
+                     uncertain = ?8
                  WHERE queue = ?1 AND conversation = ?2 AND seq = ?3",
             )?
             .execute(params![
@@ -91,14 +164,15 @@ impl Session<'_> {
                 refusal.attempt != Attempt::None,
                 refusal.attempt == Attempt::Counted,
                 refusal.reason,
-                refusal.error
+                refusal.error,
+                refusal.uncertain
             ])?;
         self.sql
             .prepare_cached(
-                "UPDATE lane SET due_at = ?3, owner = NULL, token = 0, uncertain = ?4
+                "UPDATE lane SET due_at = ?3, owner = NULL, token = 0, uncertain = 0
                  WHERE queue = ?1 AND conversation = ?2",
             )?
-            .execute(params![lease.queue as i64, lease.conversation, due_at, refusal.uncertain])?;
+            .execute(params![lease.queue as i64, lease.conversation, due_at])?;
         Ok(())
     }
 
@@ -138,40 +212,55 @@ impl Session<'_> {
             .execute([now])?;
         Ok(())
     }
+}
 
-    /// After a start: nobody else can hold a lease on this file, so all that are left belong to a dead process.
-    /// What it was sending at that moment may have gone out: those lanes rest until `outbox_due_at`, so that a
-    /// status webhook can tell.
-    pub(super) fn take_over(&mut self, now: Micros, outbox_due_at: Micros) -> rusqlite::Result<usize> {
-        self.sql.execute(
-            "UPDATE lane SET due_at = CASE queue WHEN 1 THEN ?1 ELSE ?2 END, owner = NULL, token = 0, uncertain = 1
-             WHERE due_at IS NULL",
-            [now, outbox_due_at],
-        )
+/// What became of the wish to have a lane.
+pub(super) enum OpenedLane {
+    Leased(Lease),
+    /// New, and due for whoever claims next.
+    Waiting,
+    /// There before: its holder, or its due time, will get to the new work.
+    Existed,
+}
+
+impl OpenedLane {
+    pub(super) fn left_work(&self) -> bool {
+        matches!(self, Self::Waiting)
+    }
+
+    pub(super) fn lease(&self) -> Option<Lease> {
+        if let Self::Leased(lease) = self { Some(*lease) } else { None }
     }
 }
 
+/// The first items of a lane. The order of the columns is [`read_item`]'s.
+const ITEMS: &str =
+    "SELECT w.seq, w.attempts, w.counted, w.uncertain, m.id, m.correlation, m.created_at, m.wamid,
+        m.sent_at, m.state, m.route, m.payload
+    FROM work w JOIN message m ON m.seq = w.seq
+    WHERE w.queue = ?1 AND w.conversation = ?2 ORDER BY w.seq LIMIT ?3";
+
 fn read_item(queue: Queue, row: &Row<'_>) -> rusqlite::Result<Item> {
-    let state: String = row.get(8)?;
-    let inbound = match queue {
+    let (inbound, already_sent) = match queue {
         Queue::Inbox => {
-            let wamid: Option<Arc<str>> = row.get(6)?;
-            Some(Inbound { wamid: wamid.unwrap_or_else(|| Arc::from("")), sent_at: row.get(7)? })
+            let wamid: Option<Arc<str>> = row.get(7)?;
+            let wamid = wamid.unwrap_or_else(|| Arc::from(""));
+            (Some(Inbound { wamid, sent_at: row.get(8)? }), false)
         }
-        Queue::Outbox => None,
+        Queue::Outbox => (None, row.get_ref(9)?.as_str()? != DeliveryState::Queued.as_str()),
     };
     Ok(Item {
         seq: row.get(0)?,
         attempts: row.get(1)?,
-        counted: row.get(9)?,
-        id: MessageId(row.get(2)?),
-        correlation: MessageId(row.get(3)?),
-        payload: row.get(4)?,
-        created_at: row.get(5)?,
+        counted: row.get(2)?,
+        uncertain: row.get(3)?,
+        id: MessageId(row.get(4)?),
+        correlation: MessageId(row.get(5)?),
+        created_at: row.get(6)?,
         inbound,
-        uncertain: false,
-        already_sent: queue == Queue::Outbox && state != "queued",
-        route: None,
+        already_sent,
+        route: row.get(10)?,
+        payload: row.get(11)?,
         standing: Standing::default(),
     })
 }

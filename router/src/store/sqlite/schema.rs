@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// In order; the position plus one is the schema version (`PRAGMA user_version`).
-const MIGRATIONS: &[&str] = &[include_str!("0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("0001_initial.sql"), include_str!("0002_delivery_engine.sql")];
 
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {

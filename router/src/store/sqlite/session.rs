@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use rusqlite::Connection;
 
+use super::{known::KnownConversations, sweep::Places, tally::Tallies};
 use crate::store::{Contact, Depth, StoreError};
 
 /// Identifiers of a channel kept in memory, to spare a look-up for each message; past this the cache starts anew.
@@ -23,16 +24,27 @@ pub(super) struct Memory {
     pub(super) has_orphans: Option<bool>,
     /// By channel, then by identifier.
     conversations: HashMap<Arc<str>, HashMap<Box<str>, Conversation>>,
+    pub(super) known: KnownConversations,
+    /// Where the next deletion of old rows goes on.
+    pub(super) places: Places,
 }
 
 impl Memory {
     pub(super) fn new(owner: String, now: i64) -> Self {
-        Self { owner, last_token: now, has_orphans: None, conversations: HashMap::new() }
+        Self {
+            owner,
+            last_token: now,
+            has_orphans: None,
+            conversations: HashMap::new(),
+            known: KnownConversations::default(),
+            places: Places::default(),
+        }
     }
 
     /// After a rollback nothing that was learned in the transaction may be believed.
     pub(super) fn forget(&mut self) {
         self.forget_conversations();
+        self.known.clear();
         self.has_orphans = None;
     }
 
@@ -65,6 +77,14 @@ pub(super) struct Session<'a> {
     pub(super) memory: &'a mut Memory,
     /// Change of the depth, to be counted when the transaction is committed.
     pub(super) depth: Depth,
+    /// Change of the ledger, to be written before it is.
+    pub(super) tallies: Tallies,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(sql: &'a Connection, memory: &'a mut Memory) -> Self {
+        Self { sql, memory, depth: Depth::default(), tallies: Tallies::default() }
+    }
 }
 
 /// Why an operation inside the transaction stopped. Only `Sqlite` endangers the transaction; a `Refused` operation

@@ -1,9 +1,9 @@
 //! Moves a sent message forward by what Meta reports of it.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::session::Session;
-use crate::store::{DeliveryState, MessageId, Micros, NewStatus};
+use crate::store::{DeliveryState, Micros, NewStatus};
 
 impl Session<'_> {
     pub(super) fn apply_status(&mut self, status: &NewStatus) -> rusqlite::Result<()> {
@@ -11,28 +11,34 @@ impl Session<'_> {
         if let Some(id) = status.message {
             known = self
                 .sql
-                .prepare_cached("SELECT seq, state FROM message WHERE id = ?1 AND direction = 'out'")?
-                .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))
+                .prepare_cached(
+                    "SELECT seq, conversation, state FROM message WHERE id = ?1 AND direction = 'out'",
+                )?
+                .query_row([id.0], read_sent)
                 .optional()?;
         }
         if known.is_none() {
             known = self
                 .sql
-                .prepare_cached("SELECT seq, state FROM message WHERE wamid = ?1 AND direction = 'out'")?
-                .query_row([&status.wamid], |row| Ok((row.get(0)?, row.get(1)?)))
+                .prepare_cached(
+                    "SELECT seq, conversation, state FROM message WHERE wamid = ?1 AND direction = 'out'",
+                )?
+                .query_row([&status.wamid], read_sent)
                 .optional()?;
         }
-        match known {
-            Some((seq, state)) => self.advance(
-                seq,
-                state,
-                status.state,
-                status.at,
-                Some(&status.wamid),
-                status.error.as_deref(),
-            ),
-            None => self.keep_orphan(status),
+        let Some(known) = known else { return self.keep_orphan(status) };
+        self.advance(
+            known.seq,
+            known.state,
+            status.state,
+            status.at,
+            Some(&status.wamid),
+            status.error.as_deref(),
+        )?;
+        if known.state == DeliveryState::Dead && status.state.proves_sent() {
+            self.went_out_after_all(known.seq, known.conversation, known.discarded)?;
         }
+        Ok(())
     }
 
     /// Moves the message forward only; the time of each state is the first one reported.
@@ -49,15 +55,15 @@ impl Session<'_> {
         let sql = match news {
             DeliveryState::Delivered => {
                 "UPDATE message SET state = ?2, wamid = coalesce(wamid, ?3), delivered_at = coalesce(delivered_at, ?4),
-                     error = coalesce(?5, error) WHERE seq = ?1"
+                     error = coalesce(?5, error), watch_at = NULL WHERE seq = ?1"
             }
             DeliveryState::Read => {
                 "UPDATE message SET state = ?2, wamid = coalesce(wamid, ?3), read_at = coalesce(read_at, ?4),
-                     error = coalesce(?5, error) WHERE seq = ?1"
+                     error = coalesce(?5, error), watch_at = NULL WHERE seq = ?1"
             }
             DeliveryState::Failed => {
                 "UPDATE message SET state = ?2, wamid = coalesce(wamid, ?3), failed_at = coalesce(failed_at, ?4),
-                     error = coalesce(?5, error) WHERE seq = ?1"
+                     error = coalesce(?5, error), watch_at = NULL WHERE seq = ?1"
             }
             DeliveryState::Queued | DeliveryState::Dead | DeliveryState::Sent => {
                 "UPDATE message SET state = ?2, wamid = coalesce(wamid, ?3), sent_at = coalesce(sent_at, ?4),
@@ -65,12 +71,6 @@ impl Session<'_> {
             }
         };
         self.sql.prepare_cached(sql)?.execute(params![seq, state, wamid, at, error])?;
-        if known == DeliveryState::Dead && state.proves_sent() {
-            // Given up as lost, and yet it went out: a replay would send it twice.
-            let removed =
-                self.sql.prepare_cached("DELETE FROM dead_letter WHERE seq = ?1")?.execute([seq])?;
-            self.depth.dead_letters -= i64::try_from(removed).unwrap_or_default();
-        }
         Ok(())
     }
 
@@ -82,13 +82,6 @@ impl Session<'_> {
             .execute(params![status.wamid, status.state, status.at, status.error])?;
         self.memory.has_orphans = Some(true);
         Ok(())
-    }
-
-    pub(super) fn message_state(&mut self, id: MessageId) -> rusqlite::Result<Option<String>> {
-        self.sql
-            .prepare_cached("SELECT state FROM message WHERE id = ?1")?
-            .query_row([id.0], |row| row.get(0))
-            .optional()
     }
 
     /// Applies the statuses that overtook Graph's answer, now that the message's wamid is known.
@@ -114,4 +107,19 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// An outbound message that a status is about.
+struct Sent {
+    seq: i64,
+    conversation: i64,
+    state: DeliveryState,
+    /// An operator has deleted it as a dead letter.
+    discarded: bool,
+}
+
+fn read_sent(row: &Row<'_>) -> rusqlite::Result<Sent> {
+    let discarded = row.get_ref(2)?.as_str()? == "discarded";
+    let state = if discarded { DeliveryState::Dead } else { row.get(2)? };
+    Ok(Sent { seq: row.get(0)?, conversation: row.get(1)?, state, discarded })
 }

@@ -1,10 +1,13 @@
 //! The one thread that writes: it commits together whatever has queued up while the last commit was on its way
 //! to the disk. One fsync is thus shared by many webhooks, and nobody waits for a lock.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicUsize, Ordering},
-    mpsc,
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+        mpsc,
+    },
 };
 
 use rusqlite::Connection;
@@ -16,8 +19,8 @@ use super::{
     session::{Failure, Memory, Session},
 };
 use crate::store::{
-    Accepted, Claims, Delivery, Depth, Finish, Finished, Item, Lease, MessageId, Micros, Outcome, Queue,
-    Refusal, StoreError, now,
+    Accepted, Claims, Delivery, Depth, Finish, Finished, Item, Lease, Micros, Outcome, Queue, Refusal,
+    StoreError, now,
 };
 
 /// Calls, and items of webhooks, in one transaction at most, so that the first of them does not wait for long.
@@ -25,6 +28,38 @@ const LARGEST_BATCH: usize = 512;
 const MOST_ITEMS: usize = 2_000;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What a task comes to.
+type Product = Box<dyn Any + Send>;
+
+type Run = dyn Fn(&mut Session<'_>, Micros) -> Result<Product, Failure> + Send;
+
+/// Something that is asked for seldom. It may be run twice: once more alone, when a transaction that it shared failed.
+pub(super) struct Task {
+    run: Box<Run>,
+    reply: Box<dyn FnOnce(Result<Product, StoreError>) + Send>,
+}
+
+impl Task {
+    pub(super) fn new<T: Send + 'static>(
+        run: impl Fn(&mut Session<'_>, Micros) -> Result<T, Failure> + Send + 'static,
+        reply: Reply<T>,
+    ) -> Self {
+        Self {
+            run: Box::new(move |session, now| Ok(Box::new(run(session, now)?))),
+            reply: Box::new(move |result| {
+                let result = result.and_then(|product| product.downcast().map_err(|_| StoreError::Closed));
+                let _ = reply.send(result.map(|product| *product));
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Task").finish_non_exhaustive()
+    }
+}
 
 #[derive(Debug)]
 pub(super) enum Call {
@@ -51,7 +86,7 @@ pub(super) enum Call {
     },
     Release(Lease, Option<Micros>, Reply<()>),
     Probe(Reply<()>),
-    MessageState(MessageId, Reply<Option<String>>),
+    Task(Task),
     /// Copy the rest of the WAL, between two transactions.
     Checkpoint,
 }
@@ -61,7 +96,10 @@ impl Call {
     fn items(&self) -> usize {
         match self {
             Self::Accept(delivery, ..) => {
-                delivery.messages.len() + delivery.statuses.len() + delivery.events.len()
+                delivery.messages.len()
+                    + delivery.statuses.len()
+                    + delivery.echoes.len()
+                    + delivery.events.len()
             }
             _ => 1,
         }
@@ -74,7 +112,7 @@ enum Done {
     Claims(Claims),
     Finished(Box<Finished>),
     Nothing,
-    State(Option<String>),
+    Product(Product),
     Refused(StoreError),
 }
 
@@ -84,6 +122,7 @@ pub(super) struct Gauges {
     pub(super) inbox: AtomicI64,
     pub(super) outbox: AtomicI64,
     pub(super) dead_letters: AtomicI64,
+    pub(super) bytes: AtomicI64,
     pub(super) waiting_accepts: AtomicUsize,
 }
 
@@ -92,6 +131,7 @@ impl Gauges {
         self.inbox.fetch_add(change.inbox, Ordering::Relaxed);
         self.outbox.fetch_add(change.outbox, Ordering::Relaxed);
         self.dead_letters.fetch_add(change.dead_letters, Ordering::Relaxed);
+        self.bytes.fetch_add(change.bytes, Ordering::Relaxed);
     }
 
     pub(super) fn depth(&self) -> Depth {
@@ -99,7 +139,7 @@ impl Gauges {
             inbox: self.inbox.load(Ordering::Relaxed),
             outbox: self.outbox.load(Ordering::Relaxed),
             dead_letters: self.dead_letters.load(Ordering::Relaxed),
-            bytes: 0,
+            bytes: self.bytes.load(Ordering::Relaxed),
         }
     }
 }
@@ -174,13 +214,13 @@ impl Writer {
 
     fn attempt(&mut self, calls: &[Call]) -> Result<Vec<Done>, Broken> {
         execute(&self.connection, "BEGIN IMMEDIATE").map_err(Broken::Outside)?;
-        let mut session =
-            Session { sql: &self.connection, memory: &mut self.memory, depth: Depth::default() };
+        let mut session = Session::new(&self.connection, &mut self.memory);
         let now = now();
         let mut done = Vec::with_capacity(calls.len());
         for call in calls {
             done.push(apply(&mut session, call, now).map_err(Broken::Within)?);
         }
+        session.tallies.write(&self.connection).map_err(Broken::Within)?;
         let depth = session.depth;
         execute(&self.connection, "COMMIT").map_err(Broken::Outside)?;
         self.identity.check().map_err(Broken::Lost)?;
@@ -223,7 +263,7 @@ fn apply(session: &mut Session<'_>, call: &Call, now: Micros) -> rusqlite::Resul
         }
         Call::Probe(_) => session.probe(now).map(|()| Done::Nothing).map_err(Failure::from),
         Call::Checkpoint => Ok(Done::Nothing),
-        Call::MessageState(id, _) => session.message_state(*id).map(Done::State).map_err(Failure::from),
+        Call::Task(task) => (task.run)(session, now).map(Done::Product),
         Call::Release(lease, in_doubt_until, _) => {
             session.release(*lease, *in_doubt_until, now).map(|()| Done::Nothing).map_err(Failure::from)
         }
@@ -258,9 +298,11 @@ fn answer(results: impl IntoIterator<Item = (Call, Done)>, gauges: &Gauges) {
                 );
             }
             Call::Checkpoint => {}
-            Call::MessageState(_, reply) => {
-                send(reply, done, |done| if let Done::State(state) = done { Some(state) } else { None });
-            }
+            Call::Task(task) => (task.reply)(match done {
+                Done::Product(product) => Ok(product),
+                Done::Refused(error) => Err(error),
+                _ => Err(StoreError::Closed),
+            }),
             Call::Defer { reply, .. } | Call::Release(_, _, reply) | Call::Probe(reply) => {
                 send(reply, done, |done| matches!(done, Done::Nothing).then_some(()));
             }

@@ -7,12 +7,13 @@ use reqwest::{Client, header};
 use secrecy::SecretString;
 
 /// Longer than any router should need; Meta documents no limit.
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(crate) struct Poster {
     client: Client,
     secret: SecretString,
+    timeout: Duration,
 }
 
 /// What the router said to a webhook.
@@ -23,8 +24,8 @@ pub struct WebhookAnswer {
 }
 
 impl Poster {
-    pub(crate) fn new(secret: SecretString) -> Result<Self, reqwest::Error> {
-        Ok(Self { client: client()?, secret })
+    pub(crate) fn new(secret: SecretString, timeout: Duration) -> Result<Self, reqwest::Error> {
+        Ok(Self { client: client()?, secret, timeout })
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -42,7 +43,8 @@ impl Poster {
         body: Bytes,
         signature: Option<&str>,
     ) -> Result<WebhookAnswer, reqwest::Error> {
-        let mut request = self.client.post(url).header(header::CONTENT_TYPE, "application/json").body(body);
+        let request = self.client.post(url).timeout(self.timeout);
+        let mut request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         if let Some(signature) = signature {
             request = request.header(whatsapp::signature::HEADER, signature);
         }
