@@ -123,6 +123,7 @@ pub(super) async fn all(store: &dyn Store) {
     dead_letters::dead_letters_are_filtered_and_deleted(store).await;
     dead_letters::a_status_proves_that_the_dead_went_out(store).await;
     api::a_call_of_the_api_is_sent_once(store).await;
+    api::a_send_may_need_an_open_window(store).await;
     api::a_conversation_is_taken_over_and_given_back(store).await;
     api::what_is_learned_of_a_channel_is_kept(store).await;
     ledger::the_account_adds_up_at_every_step(store).await;

@@ -256,6 +256,8 @@ pub struct NewSend {
     pub channel: Arc<str>,
     pub contact: Arc<Contact>,
     pub idempotency: Option<Idempotency>,
+    /// Only if the person wrote at or after this time; looked at after `idempotency`. `None`: in any case.
+    pub inbound_since: Option<Micros>,
 }
 
 /// Makes a call safe to repeat: the same key with the same body is the same call.
@@ -280,6 +282,8 @@ pub enum Enqueued {
     Known(MessageId),
     /// The key was used for another body.
     Conflict,
+    /// The person wrote before [`NewSend::inbound_since`], or never: nothing was stored.
+    WindowClosed,
 }
 
 /// How an item ended.

@@ -9,6 +9,7 @@ fn send(channel: &str, contact: &str, key: Option<(&str, u8)>) -> NewSend {
         contact: Arc::new(person(contact)),
         idempotency: key
             .map(|(key, body)| Idempotency { key: SeenKey::new(&["call", key]), fingerprint: [body; 32] }),
+        inbound_since: None,
     }
 }
 
@@ -115,4 +116,39 @@ pub(super) async fn what_is_learned_of_a_channel_is_kept(store: &dyn Store) {
     store.note_channel("limited", ChannelNews::Sends).await.unwrap();
     let mended = state().await.unwrap();
     assert_eq!((mended.throughput, mended.stopped), (Some(1_000), None));
+}
+
+pub(super) async fn a_send_may_need_an_open_window(store: &dyn Store) {
+    let send = |contact: &str, inbound_since| NewSend {
+        message: reply(),
+        channel: Arc::from("default"),
+        contact: Arc::new(person(contact)),
+        idempotency: Some(Idempotency { key: SeenKey::new(&["send", contact]), fingerprint: [7; 32] }),
+        inbound_since,
+    };
+    let began = now();
+    assert!(matches!(store.enqueue(send("951", Some(began)), true).await, Ok(Enqueued::WindowClosed)));
+    let none = ConversationFilter { contact: Some("951".to_owned()), ..ConversationFilter::default() };
+    let page = PageRequest { before: None, limit: 8 };
+    assert_eq!(
+        store.conversations(none, page).await.unwrap().items,
+        [],
+        "what is refused leaves nothing behind"
+    );
+
+    let inbox = store.accept(delivery("951", "window"), 8).await.unwrap().claims.pop().unwrap();
+    drain(store, inbox.lease, inbox.item).await;
+    let later = Some(now() + 60_000_000);
+    assert!(matches!(store.enqueue(send("951", later), true).await, Ok(Enqueued::WindowClosed)));
+    let Ok(Enqueued::Stored { claim: Some(claim), .. }) = store.enqueue(send("951", Some(began)), true).await
+    else {
+        panic!("the window is open");
+    };
+    let again = store.enqueue(send("951", later), true).await;
+    assert!(matches!(again, Ok(Enqueued::Known(id)) if id == claim.item.id), "what is known is no new send");
+    drain(store, claim.lease, claim.item).await;
+    let Ok(Enqueued::Stored { claim: Some(claim), .. }) = store.enqueue(send("952", None), true).await else {
+        panic!("it needs no window");
+    };
+    drain(store, claim.lease, claim.item).await;
 }

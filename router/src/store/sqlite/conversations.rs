@@ -76,6 +76,22 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// When the person wrote last, in any conversation that one of their identifiers leads to.
+    pub(super) fn last_inbound(
+        &mut self,
+        channel: &Arc<str>,
+        contact: &Contact,
+    ) -> rusqlite::Result<Option<Micros>> {
+        let identifiers = [contact.user_id.as_deref(), contact.wa_id.as_deref(), Some(contact.key.as_str())];
+        let mut last = None;
+        for identifier in identifiers.into_iter().flatten() {
+            if let Some((id, _)) = self.find(channel, identifier)? {
+                last = last.max(self.standing(id)?.last_inbound_at);
+            }
+        }
+        Ok(last)
+    }
+
     fn has_work(&mut self, conversation: i64) -> rusqlite::Result<bool> {
         self.sql
             .prepare_cached("SELECT 1 FROM lane WHERE queue IN (1, 2) AND conversation = ?1")?

@@ -98,6 +98,13 @@ impl Session<'_> {
         {
             return Ok(known);
         }
+        if let Some(since) = send.inbound_since {
+            // Before the conversation is opened: what is refused leaves nothing behind.
+            let last = self.last_inbound(&send.channel, &send.contact)?;
+            if last.is_none_or(|at| at < since) {
+                return Ok(Enqueued::WindowClosed);
+            }
+        }
         let (conversation, contact) = self.conversation(&send.channel, &send.contact, now)?;
         let cause = Cause { conversation, correlation: None, now };
         let first = self.put_into_outbox(cause, std::slice::from_ref(&send.message))?;
