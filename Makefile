@@ -9,7 +9,7 @@ CARGO ?= cargo
 COMPOSE ?= docker compose
 
 .PHONY: help run sandbox-up build release fmt lint test test-router test-server bench openapi docs doc deny \
-	chart-test chart-docs \
+	chart-test chart-docs e2e \
 	up down restart logs logs-router logs-server status smoke clean clean-data check-env ngrok \
 	test-router-docker test-server-docker image-sizes
 
@@ -96,6 +96,9 @@ deny: ## licences, banned crates, sources and known vulnerabilities of the depen
 
 chart-test: ## the Helm chart: lint, schemas, suites, refusals, README table (needs helm; says what else is missing)
 	@scripts/chart-test
+
+e2e: ## the chart on the cluster that KUBECONFIG names: install, messages, upgrade, rollback, uninstall
+	@scripts/e2e
 
 smoke: ## images, the sandbox profile, one message there and back (needs Docker)
 	@scripts/smoke
