@@ -5,13 +5,13 @@
 //! three group commits and no polling. The claimers only pick up what is left: deferred work, and what a restart
 //! left behind.
 
-#[allow(dead_code, reason = "the calls are about to ask it")]
 mod breaker;
+mod breakers;
 mod claimer;
 mod delivery;
 mod dispatch;
-mod gate;
 mod lane;
+mod pace;
 mod pool;
 mod step;
 
@@ -21,8 +21,11 @@ use async_trait::async_trait;
 use service::{health::CheckHandle, shutdown::Shutdown};
 use whatsapp::client::Client;
 
-pub use self::breaker::BreakerState;
-use self::{gate::Gates, pool::Pool};
+pub use self::{
+    breaker::BreakerState,
+    pace::{BreakerView, ChannelLimits, KindUse, StoppedView},
+};
+use self::{breakers::Breakers, pace::Pace, pool::Pool};
 use crate::{
     backend::BackendClient,
     intake::Intake,
@@ -90,17 +93,21 @@ pub struct Engine {
     settings: EngineSettings,
     inbox: Pool,
     outbox: Pool,
-    gates: Gates,
+    pace: Pace,
+    breakers: Breakers,
 }
 
 impl Engine {
     /// Starts working on what the store already holds.
     pub fn start(parts: EngineParts) -> Arc<Self> {
         let EngineParts { store, table, backend, graph, metrics, store_check, shutdown, settings } = parts;
+        let (pace, news) = Pace::new(&table, store.lease_time().is_some(), metrics.pace.clone());
+        let backends = table.routes().map(|route| &route.backend.name);
         let engine = Arc::new(Self {
             inbox: Pool::new(Queue::Inbox, settings.dispatch_concurrency),
             outbox: Pool::new(Queue::Outbox, settings.delivery_concurrency),
-            gates: Gates::default(),
+            pace,
+            breakers: Breakers::new(backends, metrics.pace.clone()),
             store,
             table,
             backend,
@@ -112,12 +119,15 @@ impl Engine {
         });
         tokio::spawn(claimer::run(engine.clone(), Queue::Inbox));
         tokio::spawn(claimer::run(engine.clone(), Queue::Outbox));
+        tokio::spawn(pace::run(engine.clone(), news));
         tokio::spawn(engine.clone().watch_store());
         engine
     }
 
     async fn accept_now(self: &Arc<Self>, delivery: Delivery) -> Result<Accepted, StoreError> {
-        let mut slots = if self.is_stopping() { None } else { self.inbox.try_take(delivery.messages.len()) };
+        self.pace.received(&delivery);
+        let rests = self.is_stopping() || self.is_held(Queue::Inbox);
+        let mut slots = if rests { None } else { self.inbox.try_take(delivery.messages.len()) };
         let room = slots.as_ref().map_or(0, pool::Slots::count);
         let mut accepted = match self.store.accept(delivery, room).await {
             Ok(accepted) => accepted,

@@ -1,12 +1,15 @@
 //! The router's own metrics, all in one place. Labels are bounded by configuration or by the code; no number,
 //! name, text or id ever is one.
 
+mod pace;
+
 use std::{sync::Arc, time::Duration};
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec};
 use service::metrics::{HttpClientMetrics, Metrics};
 use whatsapp::client::{SendError, Sent};
 
+pub use self::pace::PaceMetrics;
 use crate::store::Store;
 
 /// Seconds; from a commit or two up to a day of retries.
@@ -30,6 +33,7 @@ pub struct RouterMetrics {
     pub dead_letters: IntCounterVec,
     pub send_latency: Histogram,
     pub queue_depth: IntGaugeVec,
+    pub pace: PaceMetrics,
     http_client: HttpClientMetrics,
 }
 
@@ -95,6 +99,7 @@ impl RouterMetrics {
                 "Items waiting or being worked on; for dead letters, those kept",
                 &["queue"],
             ),
+            pace: PaceMetrics::new(metrics),
             http_client: metrics.http_client().clone(),
         }
     }

@@ -124,7 +124,7 @@ impl GraphError {
 
     /// A bounded label for dead letters and metrics.
     pub fn reason(&self) -> &'static str {
-        reason(self.code)
+        if table::names_no_number(self) { "number_unknown" } else { reason(self.code) }
     }
 
     /// How long to wait at least where Meta's documentation tells it and the answer does not.

@@ -69,6 +69,17 @@ impl BackendError {
         }
     }
 
+    /// The backend as a whole does not work, as far as one call can tell.
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(_)
+                | Self::Timeout(_)
+                | Self::Broken(_)
+                | Self::Status { status: 500..=599, .. }
+        )
+    }
+
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,

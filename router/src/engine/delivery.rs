@@ -11,7 +11,7 @@ use whatsapp::{
 use super::{
     Engine,
     lane::Lane,
-    step::{Step, age, failed},
+    step::{Step, failed},
 };
 use crate::{
     retry::pair_wait,
@@ -19,15 +19,8 @@ use crate::{
     store::{Attempt, Item, Outcome, Refusal, now},
 };
 
-/// Between two tries of a channel that Graph refuses as a whole (a token that is not valid, a block).
-const STOPPED_CHANNEL_WAIT: Duration = Duration::from_secs(30);
-/// Meta: up to a minute of maintenance during a throughput upgrade (throughput, error 131057).
-const MAINTENANCE_WAIT: Duration = Duration::from_secs(60);
-/// When Meta names no time for its limits on calls of the app.
-const APP_LIMIT_WAIT: Duration = Duration::from_secs(60);
 /// Between two sends of which nobody knows whether they went out.
 const LONGEST_UNCERTAIN_WAIT: Duration = Duration::from_secs(600);
-const THROUGHPUT_WAIT: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(super) async fn deliver(&self, lane: &Lane, item: &Item) -> Step {
@@ -41,13 +34,12 @@ impl Engine {
                 format!("the channel {} is not configured any more", lane.channel),
             );
         };
-        if let Some(wait) = self.gates.wait(&lane.channel, Instant::now()) {
-            // Not all at the same moment.
-            let wait = wait + wait.mul_f64(rand::random::<f64>() * 0.1);
-            return Step::Defer { refusal: untouched("channel_waits"), wait };
-        }
         let request = match request(lane, item) {
             Ok(request) => request,
+            Err(step) => return step,
+        };
+        let permit = match self.admit(lane, channel, item).await {
+            Ok(permit) => permit,
             Err(step) => return step,
         };
         if item.uncertain {
@@ -60,18 +52,14 @@ impl Engine {
         let started = Instant::now();
         let result = self.graph.send_message(&channel.number, request.into(), None).await;
         self.metrics.observe_graph(&result, started.elapsed());
+        self.settle(lane, channel, item, permit, &result);
         match result {
-            Ok(sent) => {
-                if self.gates.open(&lane.channel) {
-                    tracing::info!(channel = &*lane.channel, "the channel sends again");
-                }
-                Step::Done(Outcome::Sent { wamid: Some(sent.wamid), doubt: None, watch_at: None })
-            }
-            Err(error) => self.refused(lane, channel, item, &error),
+            Ok(sent) => Step::Done(Outcome::Sent { wamid: Some(sent.wamid), doubt: None, watch_at: None }),
+            Err(error) => self.refused(channel, item, &error),
         }
     }
 
-    fn refused(&self, lane: &Lane, channel: &Channel, item: &Item, error: &SendError) -> Step {
+    fn refused(&self, channel: &Channel, item: &Item, error: &SendError) -> Step {
         let class = error.class();
         let refusal = Refusal {
             reason: error.reason(),
@@ -80,51 +68,29 @@ impl Engine {
             uncertain: class == ErrorClass::Ambiguous,
             doubt: None,
         };
-        let policy = &self.settings.send_retry;
+        let mut policy = self.settings.send_retry;
         let least = match class {
             ErrorClass::Final => {
                 return Step::Done(Outcome::Dead(Refusal { attempt: Attempt::Counted, ..refusal }));
             }
-            ErrorClass::Replay => error.retry_after(),
+            ErrorClass::Replay => {
+                if let Some(pause) = self.channel_pause(channel) {
+                    // Nothing is sent before that; then this one should be among the first.
+                    policy.max_backoff = policy.max_backoff.min(pause);
+                }
+                error.retry_after()
+            }
             ErrorClass::WaitPair => Some(pair_wait(item.attempts)),
             ErrorClass::Ambiguous => {
                 let doublings = item.counted.min(16);
                 Some(self.settings.uncertain_wait.saturating_mul(1 << doublings).min(LONGEST_UNCERTAIN_WAIT))
             }
-            ErrorClass::WaitNumber => Some(self.hold(lane, error, THROUGHPUT_WAIT)),
-            ErrorClass::WaitApp => Some(self.hold(lane, error, APP_LIMIT_WAIT)),
-            ErrorClass::WaitMaintenance => Some(self.hold(lane, error, MAINTENANCE_WAIT)),
-            ErrorClass::StopChannel => {
-                // Whoever mends it does not want to wait for what the answer said before.
-                let wait = error.retry_after().unwrap_or(STOPPED_CHANNEL_WAIT).min(2 * STOPPED_CHANNEL_WAIT);
-                if self.gates.close(&channel.name, Instant::now(), wait) {
-                    tracing::error!(
-                        channel = &*lane.channel, reason = refusal.reason, error = %refusal.error,
-                        "Meta refuses all sends of this channel; its queue is kept and tried again until it is mended"
-                    );
-                }
-                // Not this message's fault: it waits as long as policy allows any message to.
-                if age(item, now()).saturating_add(wait) > policy.max_age {
-                    return Step::Done(Outcome::Dead(refusal));
-                }
-                return Step::Defer { refusal: Refusal { attempt: Attempt::None, ..refusal }, wait };
+            ErrorClass::WaitNumber | ErrorClass::WaitApp | ErrorClass::WaitMaintenance => {
+                self.channel_pause(channel)
             }
+            ErrorClass::StopChannel => return self.stopped(channel, item, refusal),
         };
-        failed(item, now(), policy, refusal, least)
-    }
-
-    /// Closes the channel's gate for what Graph asked for, or else `default`.
-    fn hold(&self, lane: &Lane, error: &SendError, default: Duration) -> Duration {
-        let wait = error.retry_after().unwrap_or(default);
-        if self.gates.close(&lane.channel, Instant::now(), wait) {
-            tracing::warn!(
-                channel = &*lane.channel,
-                reason = error.reason(),
-                wait_ms = wait.as_millis(),
-                "Meta limits this channel, its sends wait"
-            );
-        }
-        wait
+        failed(item, now(), &policy, refusal, least)
     }
 }
 
@@ -147,8 +113,4 @@ fn dead(reason: &'static str, error: String) -> Step {
         uncertain: false,
         doubt: None,
     }))
-}
-
-fn untouched(reason: &'static str) -> Refusal {
-    Refusal { reason, error: String::new(), attempt: Attempt::None, uncertain: false, doubt: None }
 }

@@ -11,7 +11,7 @@ use crate::{
     backend::{BackendError, Call},
     retry::RetryPolicy,
     routing::{Channel, Route},
-    store::{Attempt, Item, MessageId, Micros, NewOutbound, Outcome, Refusal, now},
+    store::{Attempt, Item, MessageId, Micros, NewOutbound, Outcome, Queue, Refusal, now},
 };
 use whatsapp::message::InboundMessage;
 
@@ -59,10 +59,19 @@ impl Engine {
             message,
             raw: &item.payload,
         };
-        let answer = match call.body() {
-            Ok(body) => self.backend.process(&route.backend, route.delivery.timeout, item.id, body).await,
+        let body = match call.body() {
+            Ok(body) => body,
             Err(error) => return missing(item, format!("the stored message is not JSON: {error}")),
         };
+        let called = match self.breakers.enter(&route.backend.name) {
+            Ok(called) => called,
+            Err(until) => return self.turned_away(item, Queue::Inbox, until, route.delivery.retry.max_age),
+        };
+        let answer = self.backend.process(&route.backend, route.delivery.timeout, item.id, body).await;
+        let after = called.ended(&answer);
+        if after.works_again {
+            self.inbox.bell.notify_one();
+        }
         let outcome = answer.as_ref().map_or_else(BackendError::reason, |_| "ok");
         self.metrics.routed.with_label_values(&[&lane.channel, &route.name, outcome]).inc();
         match answer {
@@ -93,6 +102,10 @@ impl Engine {
                 if refusal.attempt == Attempt::Free {
                     // It is down for everybody: when it is back, nobody should have to wait long.
                     policy.max_backoff = policy.max_backoff.min(LONGEST_OUTAGE_WAIT);
+                }
+                if let Some(rest) = after.rests_for {
+                    // Nobody is asked before that; then this one should be among the first.
+                    policy.max_backoff = policy.max_backoff.min(rest);
                 }
                 failed(item, now(), &policy, refusal, error.retry_after())
             }

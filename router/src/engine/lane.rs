@@ -111,6 +111,11 @@ impl Engine {
             });
             next = match step {
                 Step::Done(outcome) => self.finish(lane, &item, outcome).await,
+                Step::Release => {
+                    self.release(lane.lease, None).await;
+                    pool.bell.notify_one();
+                    None
+                }
                 Step::Defer { refusal, wait } => {
                     self.put_back(lane, &item, refusal, wait).await;
                     None
@@ -121,10 +126,11 @@ impl Engine {
 
     async fn finish(self: &Arc<Self>, lane: &Lane, item: &Item, outcome: Outcome) -> Option<Item> {
         let may_reply = matches!(&outcome, Outcome::Answered(replies) if !replies.is_empty());
-        let slot = if may_reply { self.outbox.try_take(1) } else { None };
+        let slot = if may_reply && !self.is_held(Queue::Outbox) { self.outbox.try_take(1) } else { None };
+        let pair_free_at = self.pair_free_at(lane);
         let finished = self
             .until_stored(lane, item, || {
-                let with = Finish { claim_outbox: slot.is_some(), ..Finish::default() };
+                let with = Finish { claim_outbox: slot.is_some(), pair_free_at, ..Finish::default() };
                 self.store.finish(lane.lease, item, outcome.clone(), with)
             })
             .await?;

@@ -15,6 +15,8 @@ pub(super) enum Step {
     Done(Outcome),
     /// It keeps its place and is looked at again after `wait`.
     Defer { refusal: Refusal, wait: Duration },
+    /// It was not touched, and keeps its place for whoever takes the lane next.
+    Release,
 }
 
 /// Applies the policy to a failed attempt: another one later, or none.

@@ -7,6 +7,7 @@
 mod crashes;
 mod failures;
 mod harness;
+mod pacing;
 mod startup;
 mod webhook_table;
 mod whole_way;

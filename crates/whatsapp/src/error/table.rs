@@ -19,7 +19,8 @@ const TABLE: &[Row] = &[
     (3, 3, StopChannel, "permission_missing"),
     (4, 4, WaitApp, "app_rate_limit"),
     (10, 10, StopChannel, "permission_missing"),
-    (33, 33, Final, "invalid_request"),
+    // Meta: the business phone number has been deleted.
+    (33, 33, StopChannel, "number_unknown"),
     (100, 100, Final, "invalid_request"),
     (190, 190, StopChannel, "token_invalid"),
     (200, 299, StopChannel, "permission_missing"),
@@ -93,6 +94,9 @@ fn row(code: i64) -> Option<&'static Row> {
 /// For a code that is not in the table the HTTP status decides. What Meta calls transient may have been worked on,
 /// unless the status tells otherwise.
 pub fn classify(error: &GraphError, http_status: Option<u16>) -> ErrorClass {
+    if names_no_number(error) {
+        return StopChannel;
+    }
     match (row(error.code), http_status.map_or(Final, of_status)) {
         (Some((_, _, class, _)), _) => *class,
         (None, Final) if error.is_transient => Ambiguous,
@@ -110,6 +114,13 @@ pub(crate) fn of_status(http_status: u16) -> ErrorClass {
         // 408 gives up waiting for a request, and nobody knows how far that had come.
         _ => Ambiguous,
     }
+}
+
+/// The number's id in the address is wrong, or the token may not use it: the same for every message. Meta answers it
+/// with the code of an invalid parameter, which the subcode and the words tell apart.
+pub(super) fn names_no_number(error: &GraphError) -> bool {
+    let says_so = |text: &String| text.contains("Object with ID") && text.contains("does not exist");
+    error.code == 100 && (error.subcode == Some(33) || error.message.as_ref().is_some_and(says_so))
 }
 
 /// A bounded label for a code.

@@ -46,13 +46,14 @@ fn the_documented_codes() {
             &[131_045, 133_010, 133_006, 131_037, 133_000, 133_005, 133_008, 133_009, 133_015, 133_016],
             StopChannel,
         ),
+        (&[33], StopChannel),
         (&[4, 80_007, 613], WaitApp),
         (&[130_429], WaitNumber),
         (&[131_056], WaitPair),
         (&[131_057, 2_494_100], WaitMaintenance),
         (&[131_000, 131_016, 1, 2, 133_004], Ambiguous),
         (&[131_064, 131_049, 131_050, 130_472, 130_403, 131_047, 131_026], Final),
-        (&[131_051, 131_008, 131_009, 100, 33, 131_021, 135_000], Final),
+        (&[131_051, 131_008, 131_009, 100, 131_021, 135_000], Final),
         (&[131_062, 131_063, 131_055, 134_100, 134_102, 131_052, 131_053], Final),
         (&[132_000, 132_001, 132_005, 132_007, 132_012, 132_015, 132_016, 132_018, 132_068, 132_069], Final),
         (&[131_020, 131_041, 131_059, 131_200, 138_000, 139_100], Final),
@@ -139,4 +140,19 @@ fn what_is_shown_of_an_error_is_one_line_without_metas_words() {
 fn marketing_setup_waits_for_ten_minutes() {
     assert_eq!(error(134_101).documented_wait(), Some(Duration::from_secs(600)));
     assert_eq!(error(134_100).documented_wait(), None);
+}
+
+#[test]
+fn a_number_that_does_not_exist_stops_the_channel_and_a_wrong_parameter_does_not() {
+    let unknown = "Unsupported post request. Object with ID '1' does not exist, cannot be loaded due to missing \
+        permissions, or does not support this operation.";
+    for (json, class, reason) in [
+        (format!(r#"{{"code":100,"message":"{unknown}"}}"#), StopChannel, "number_unknown"),
+        (r#"{"code":100,"error_subcode":33,"message":"x"}"#.to_owned(), StopChannel, "number_unknown"),
+        (r#"{"code":100,"error_subcode":2494010}"#.to_owned(), Final, "invalid_request"),
+        (format!(r#"{{"code":131009,"message":"{unknown}"}}"#), Final, "invalid_request"),
+    ] {
+        let error = read(&json);
+        assert_eq!((classify(&error, Some(400)), error.reason()), (class, reason), "{json}");
+    }
 }

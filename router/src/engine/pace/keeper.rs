@@ -1,0 +1,154 @@
+//! Keeps the channels' limits in step with the store: tells what was learned here, learns what others were told, and
+//! asks for shares. One task, so that news are written in the order in which they came up.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::mpsc, time::MissedTickBehavior};
+
+use super::{
+    News,
+    channel::{ChannelPace, State, index},
+    micros, wall_clock,
+};
+use crate::{
+    engine::Engine,
+    store::{ChannelState, Micros, PaceAsk, PaceKind, StoreError},
+};
+
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Between two asks for shares, however much is wanted.
+const LEAST_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Runs until the process stops.
+pub(in crate::engine) async fn run(engine: Arc<Engine>, mut news: mpsc::UnboundedReceiver<News>) {
+    let shared_for = engine.store.lease_time();
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut asked_at = None::<Instant>;
+    let mut has_read = false;
+    loop {
+        let next_ask = asked_at.map_or_else(Instant::now, |at| at + LEAST_INTERVAL);
+        let wanted = async {
+            engine.pace.hungry.notified().await;
+            tokio::time::sleep_until(next_ask.into()).await;
+        };
+        tokio::select! {
+            biased;
+            () = engine.shutdown.stopped() => return,
+            Some((channel, news)) = news.recv() => {
+                if let Err(error) = engine.store.note_channel(&channel, news).await {
+                    tracing::warn!(channel = &*channel, %error, "the state of a channel can't be kept");
+                }
+                continue;
+            }
+            _ = ticks.tick() => {
+                // What nobody else writes need not be read twice.
+                if !has_read || shared_for.is_some() {
+                    has_read = learn(&engine, !has_read).await.is_ok();
+                }
+            }
+            () = wanted, if shared_for.is_some() => {}
+        }
+        if let Some(holds) = shared_for {
+            asked_at = Some(Instant::now());
+            share(&engine, holds).await;
+        }
+    }
+}
+
+async fn share(engine: &Engine, holds: Duration) {
+    let channels = engine.pace.all();
+    let asks: Vec<PaceAsk> =
+        channels.iter().flat_map(|channel| PaceKind::ALL.map(|kind| ask(channel, kind))).collect();
+    let asked_at = Instant::now();
+    let granted = match engine.store.share_pace(asks).await {
+        Ok(granted) => granted,
+        Err(error) => {
+            tracing::debug!(%error, "shares of the limits can't be asked for; the last ones hold for a while");
+            return;
+        }
+    };
+    let now = Instant::now();
+    for (channel, granted) in channels.iter().zip(granted.chunks(PaceKind::ALL.len())) {
+        let mut state = channel.lock();
+        let Some(shares) = state.shares.as_mut() else { continue };
+        for (kind, granted) in PaceKind::ALL.into_iter().zip(granted) {
+            shares[index(kind)].grant(*granted, asked_at, now, holds);
+        }
+        drop(state);
+        channel.wake();
+    }
+}
+
+fn ask(channel: &ChannelPace, kind: PaceKind) -> PaceAsk {
+    let state = channel.lock();
+    let slowed = state.slowed_until.is_some_and(|until| until > Instant::now());
+    let limit = channel.limits.of(kind, state.announced, slowed);
+    drop(state);
+    PaceAsk { channel: channel.name.clone(), kind, limit, demand: channel.take_demand(kind) }
+}
+
+/// Takes over what the store knows. What was learned here while it was asked is newer, and stays.
+async fn learn(engine: &Arc<Engine>, at_start: bool) -> Result<(), StoreError> {
+    let before: Vec<_> = engine
+        .pace
+        .all()
+        .into_iter()
+        .map(|channel| {
+            let news = channel.lock().news;
+            (news, channel)
+        })
+        .collect();
+    let states = engine.store.channel_states().await?;
+    for (news, channel) in before {
+        let known = states.iter().find(|state| state.channel == channel.name);
+        let mut state = channel.lock();
+        if state.news != news {
+            continue;
+        }
+        let was_stopped = state.gate.stopped().is_some();
+        take_over(&mut state, known, wall_clock(), Instant::now());
+        let is_stopped = state.gate.stopped().is_some();
+        drop(state);
+        if is_stopped == was_stopped {
+            continue;
+        }
+        engine.pace.metrics.stopped.with_label_values(&[&*channel.name]).set(i64::from(is_stopped));
+        if is_stopped {
+            engine.pace.troubled.store(true, std::sync::atomic::Ordering::Release);
+            tracing::warn!(
+                channel = &*channel.name,
+                at_start,
+                "Meta refuses all sends of this channel, as another run found"
+            );
+        } else {
+            tracing::info!(channel = &*channel.name, "the channel sends again, as another router found");
+            engine.outbox.bell.notify_one();
+        }
+        channel.wake();
+    }
+    Ok(())
+}
+
+fn take_over(state: &mut State, known: Option<&ChannelState>, wall: Micros, now: Instant) {
+    let instant = |at: Micros| now + Duration::from_micros((at - wall).max(0).unsigned_abs());
+    let known = known.cloned().unwrap_or_default();
+    state.announced = known.throughput.or(state.announced);
+    if let Some(until) = known.slowed_until.filter(|until| *until > wall) {
+        state.slowed_until = state.slowed_until.max(Some(instant(until)));
+    }
+    match known.stopped {
+        None => drop(state.gate.open()),
+        Some(stopped) => {
+            // Our own probe decides, and our own time for it stands unless another router has put it off.
+            let later = wall.saturating_add(micros(Duration::from_millis(100)));
+            let is_ours = state.gate.stopped().is_some();
+            if !is_ours || (stopped.probe_at > later && !state.gate.is_probing()) {
+                state.gate.stop(stopped.since, instant(stopped.probe_at), &stopped.reason, &stopped.error);
+            }
+        }
+    }
+}
