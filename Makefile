@@ -8,7 +8,7 @@ SHELL := /bin/sh
 CARGO ?= cargo
 COMPOSE ?= docker compose
 
-.PHONY: help run sandbox-up build release fmt lint test test-router test-server bench openapi docs doc deny \
+.PHONY: help run sandbox-up build release fmt lint test test-router test-server chaos bench openapi docs doc deny \
 	chart-test chart-docs e2e \
 	up down restart logs logs-router logs-server status smoke clean clean-data check-env ngrok \
 	test-router-docker test-server-docker image-sizes
@@ -105,6 +105,12 @@ smoke: ## images, the sandbox profile, one message there and back (needs Docker)
 
 image-sizes: ## build the three images; fail when one is over 20 MB
 	@scripts/image-sizes
+
+chaos: ## kill, starve and disconnect the routers on both databases; CHAOS_ROUNDS, CHAOS_STORE, CHAOS_CASE, CHAOS_SEED
+	@scripts/need cargo cc
+	$(CARGO) build --workspace --bins --locked
+	target/debug/sandbox chaos
+	@scripts/say-not-run
 
 bench: ## release build, then messages per second and latency; writes bench-results/*.json
 	@scripts/bench

@@ -1,5 +1,6 @@
 //! The command line: which subcommand does what.
 
+mod chaos;
 mod load;
 mod relay;
 mod run;
@@ -27,6 +28,8 @@ enum Command {
     Run(run::RunArguments),
     /// Load with an exact account; exit code 1 when anything was lost, duplicated or reordered
     Load(load::LoadArguments),
+    /// Kill, starve and disconnect the routers, and prove that nothing was lost; exit code 1 when something was
+    Chaos(chaos::ChaosArguments),
     /// The simulator and the phone page alone, set up by the environment (for docker compose)
     #[command(after_help = serve::HELP)]
     Serve,
@@ -45,6 +48,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::main(arguments),
         Command::Load(arguments) => load::main(&arguments),
+        Command::Chaos(arguments) => chaos::main(&arguments),
         Command::Serve => serve::main(),
         Command::Relay => relay::main(),
         Command::Healthcheck { listen } => match service::cli::healthcheck(listen, "/health") {

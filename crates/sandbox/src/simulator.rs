@@ -184,6 +184,11 @@ impl Simulator {
         self.shared.records.messages()
     }
 
+    /// How many messages the Graph side has taken.
+    pub fn taken_count(&self) -> usize {
+        *self.shared.records.watch_taken().borrow()
+    }
+
     /// Waits until that many messages were taken. `Err` holds those that came in time.
     pub async fn wait_for_messages(
         &self,

@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use binaries::router as router_binary;
 pub use builder::StackBuilder;
 use bytes::Bytes;
 use child::Service;

@@ -16,6 +16,11 @@ pub(super) fn find(name: &'static str, variable: &'static str) -> Result<PathBuf
     if expected.is_file() { Ok(expected) } else { Err(StackError::NoBinary { name, variable, expected }) }
 }
 
+/// The router's path, for a shell.
+pub(crate) fn router() -> Result<String, StackError> {
+    Ok(find("router", "ROUTER_BIN")?.to_string_lossy().into_owned())
+}
+
 /// Tests run from `target/*/deps`, one folder below the programs.
 fn beside(executable: &Path, name: &str) -> PathBuf {
     let folder = executable.parent().unwrap_or(Path::new("."));

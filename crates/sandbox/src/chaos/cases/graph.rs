@@ -1,0 +1,77 @@
+//! Graph loses answers, refuses, limits, breaks, and forgets who we are.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::{
+    ChaosError, Context, Row,
+    scene::{Scene, Setup},
+    traffic::Manner,
+};
+
+/// Statuses say that the message went out, so hardly any has to be repeated.
+pub(super) async fn lost_answers(context: Context) -> Result<Row, ChaosError> {
+    let mut scene = Scene::open(&context, Setup::default()).await?;
+    scene.faults(json!({"graph": {"lost_answers": {"rate": 0.1}}}))?;
+    scene.faults += 1;
+    tokio::time::sleep(context.seconds(8.0, 2.0)).await;
+    scene.close(&context).await
+}
+
+/// Nothing says so: what is in doubt is repeated, in its place.
+pub(super) async fn lost_answers_without_statuses(context: Context) -> Result<Row, ChaosError> {
+    let mut scene = Scene::open(&context, Setup::default()).await?;
+    scene.faults(json!({"graph": {"lost_answers": {"rate": 0.05}}, "webhooks": {"no_statuses": true}}))?;
+    scene.faults += 1;
+    tokio::time::sleep(context.seconds(8.0, 2.0)).await;
+    scene.close(&context).await
+}
+
+/// The number, the app and the pair have had enough for a moment.
+pub(super) async fn limits(context: Context) -> Result<Row, ChaosError> {
+    let mut scene = Scene::open(&context, slow()).await?;
+    for code in [130_429, 4, 80_007, 131_056] {
+        scene.wait(300, 800).await;
+        let error = json!({"code": code, "count": 6, "retry_after": 1});
+        scene.faults(json!({"graph": {"errors": [error]}}))?;
+        scene.faults += 1;
+        tokio::time::sleep(context.seconds(3.0, 1.5)).await;
+    }
+    scene.close(&context).await
+}
+
+/// Errors that leave a doubt, and connections that break before anything was taken.
+pub(super) async fn errors(context: Context) -> Result<Row, ChaosError> {
+    let mut scene = Scene::open(&context, slow()).await?;
+    for faults in [
+        json!({"graph": {"errors": [{"code": 131_000, "http_status": 500, "rate": 0.05}]}}),
+        json!({"graph": {"errors": [{"code": 2, "http_status": 503, "rate": 0.05}]}}),
+        json!({"graph": {"resets": {"rate": 0.05}}}),
+        json!({"graph": {"latency_ms": 300, "resets": {"rate": 0.02}, "lost_answers": {"rate": 0.02}}}),
+    ] {
+        scene.faults(faults)?;
+        scene.faults += 1;
+        tokio::time::sleep(context.seconds(4.0, 1.0)).await;
+    }
+    scene.close(&context).await
+}
+
+/// The token is refused for a while: everything is kept and goes out afterwards.
+pub(super) async fn token(context: Context) -> Result<Row, ChaosError> {
+    let mut scene = Scene::open(&context, slow()).await?;
+    for _ in 0..context.times(2, 1) {
+        scene.wait(300, 800).await;
+        scene.faults(json!({"graph": {"errors": [{"code": 190}]}}))?;
+        scene.faults += 1;
+        tokio::time::sleep(context.seconds(5.0, 2.0)).await;
+        scene.faults(json!({}))?;
+        scene.more(40).await;
+    }
+    scene.close(&context).await
+}
+
+/// Channels stand still in these cases; what gathers has to be sent afterwards.
+fn slow() -> Setup {
+    Setup { manner: Manner { gap: Duration::from_millis(250), ..Manner::default() }, ..Setup::default() }
+}
