@@ -128,17 +128,19 @@ async fn serve(
     let result = if http.admin_listen.is_none() {
         let service = api::service(webhook, ops);
         let docs = Docs::of(&service, http.docs);
-        let edge = Edge::new(metrics).with_routes(Routes::from_openapi(docs.document()));
+        let edge =
+            Edge::new(metrics).with_limits(&http.limits).with_routes(Routes::from_openapi(docs.document()));
         let main = docs.before(Route::new().nest("/", service)).with(edge);
-        ops::run(listeners, main, Route::new(), health, shutdown, http).await
+        ops::run(listeners, main, Route::new(), health, metrics, shutdown, http).await
     } else {
         let admin = poem_openapi::OpenApiService::new(ops, "WhatsApp router operations", VERSION);
-        let admin = Route::new().nest("/", admin).with(Edge::new(metrics));
+        let admin = Route::new().nest("/", admin).with(Edge::new(metrics).with_limits(&http.limits));
         let service = api::public_service(webhook);
         let docs = Docs::of(&service, http.docs);
-        let edge = Edge::new(metrics).with_routes(Routes::from_openapi(docs.document()));
+        let edge =
+            Edge::new(metrics).with_limits(&http.limits).with_routes(Routes::from_openapi(docs.document()));
         let main = docs.before(Route::new().nest("/", service)).with(edge);
-        ops::run(listeners, main, admin, health, shutdown, http).await
+        ops::run(listeners, main, admin, health, metrics, shutdown, http).await
     };
     result.map_err(StartError::Serve)
 }

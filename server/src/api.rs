@@ -51,6 +51,9 @@ enum ProcessAnswer {
     /// The body is not a JSON object with a string `text`; `detail` says what is wrong. Code `invalid_request`.
     #[oai(status = 400, content_type = "application/problem+json")]
     Invalid(Json<Problem>),
+    /// The body did not come in time; the same request may be sent again. Code `request_timeout`.
+    #[oai(status = 408, content_type = "application/problem+json")]
+    TooSlow(Json<Problem>),
     /// The body is longer than 1 MiB. Code `payload_too_large`.
     #[oai(status = 413, content_type = "application/problem+json")]
     TooLarge(Json<Problem>),

@@ -4,7 +4,7 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{ExtraHeader, OpenApi, OpenApiService, ServerObject};
 use service::{
     health::Health,
-    http::{BindError, Docs, Edge, HttpSettings, Routes, docs::document_of},
+    http::{BindError, Docs, Edge, HttpSettings, Routes, docs::document_of, settings::Limits},
     logging::install_panic_hook,
     metrics::Metrics,
     ops::{self, OpsApi, Running},
@@ -26,6 +26,7 @@ pub struct App {
     ops: OpsApi,
     metrics: Metrics,
     health: Health,
+    limits: Limits,
 }
 
 impl Default for App {
@@ -40,7 +41,14 @@ impl App {
         let metrics = Metrics::new("whatsapp_server", VERSION);
         let health = Health::new();
         let ops = OpsApi::new(SERVICE, VERSION, health.clone(), metrics.clone());
-        Self { api: Api::new(&metrics), ops, metrics, health }
+        Self { api: Api::new(&metrics), ops, metrics, health, limits: Limits::default() }
+    }
+
+    /// With other bounds than the usual ones.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Whether the server is ready; tests and [`serve`] say when.
@@ -83,7 +91,9 @@ impl App {
         docs: bool,
     ) -> impl Endpoint<Output = Response> + use<T> {
         let docs = Docs::of(&service, docs);
-        let edge = Edge::new(&self.metrics).with_routes(Routes::from_openapi(docs.document()));
+        let edge = Edge::new(&self.metrics)
+            .with_limits(&self.limits)
+            .with_routes(Routes::from_openapi(docs.document()));
         docs.before(service.into_endpoint()).with(edge)
     }
 }
@@ -112,7 +122,7 @@ impl std::error::Error for ServeError {}
 pub async fn serve(settings: &HttpSettings) -> Result<(), ServeError> {
     let listeners = Running::bind(settings).map_err(ServeError::Bind)?;
     let shutdown = Shutdown::on_signals().map_err(ServeError::System)?;
-    let app = App::new();
+    let app = App::new().with_limits(settings.limits.clone());
     install_panic_hook(app.metrics.panics().clone());
     let main = app.main_endpoint(settings.docs, settings.admin_listen.is_none());
     let admin = app.admin_endpoint();
@@ -122,7 +132,9 @@ pub async fn serve(settings: &HttpSettings) -> Result<(), ServeError> {
         "ready"
     );
     app.health.ready();
-    ops::run(listeners, main, admin, &app.health, &shutdown, settings).await.map_err(ServeError::System)?;
+    ops::run(listeners, main, admin, &app.health, &app.metrics, &shutdown, settings)
+        .await
+        .map_err(ServeError::System)?;
     tracing::info!("ended in order");
     Ok(())
 }

@@ -15,6 +15,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use service::{
     http::{Listener, serve},
+    metrics::Metrics,
     shutdown::{DRAIN_TIMEOUT, Shutdown},
 };
 pub use settings::RelaySettings;
@@ -74,7 +75,9 @@ pub async fn run(settings: RelaySettings, shutdown: Shutdown) -> Result<(), Rela
         .data(Arc::new(relay));
     let stop = shutdown.clone();
     let limits = service::http::settings::Limits::default();
-    serve(listener, app, async move { stop.draining().await }, &limits, DRAIN_TIMEOUT).await?;
+    let metrics = Metrics::new("relay", env!("CARGO_PKG_VERSION"));
+    serve(listener, app, async move { stop.draining().await }, &limits, DRAIN_TIMEOUT, metrics.connections())
+        .await?;
     Ok(())
 }
 

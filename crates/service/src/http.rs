@@ -5,6 +5,7 @@ pub mod body;
 pub mod docs;
 pub mod edge;
 pub mod listener;
+mod patience;
 pub mod problem;
 pub mod request_id;
 pub mod routes;

@@ -2,6 +2,7 @@
 //! error, documentation, and an orderly end. Nothing in here knows what the service is for.
 
 pub mod cli;
+pub mod descriptors;
 pub mod health;
 pub mod http;
 pub mod logging;

@@ -2,6 +2,7 @@
 //! conventions for HTTP and Prometheus' own for processes; ours carry the service's prefix.
 
 mod client;
+mod connections;
 mod http;
 mod process;
 
@@ -17,6 +18,7 @@ use prometheus::{
 
 pub use self::{
     client::HttpClientMetrics,
+    connections::ConnectionMetrics,
     http::{ActiveRequest, HttpServerMetrics, UNMATCHED},
     process::ProcessCollector,
 };
@@ -40,6 +42,7 @@ struct Inner {
     registry: Registry,
     prefix: &'static str,
     server: HttpServerMetrics,
+    connections: ConnectionMetrics,
     client: HttpClientMetrics,
     panics: IntCounter,
     before_scrape: RwLock<Vec<Hook>>,
@@ -63,6 +66,7 @@ impl Metrics {
         let panics = Opts::new(format!("{prefix}_panics_total"), "Panics in any task or request");
         let inner = Inner {
             server: HttpServerMetrics::new(&registry),
+            connections: ConnectionMetrics::new(&registry),
             client: HttpClientMetrics::new(&registry),
             panics: add(&registry, IntCounter::with_opts(panics)),
             before_scrape: RwLock::default(),
@@ -75,6 +79,11 @@ impl Metrics {
     /// What the HTTP edge records into.
     pub fn http_server(&self) -> &HttpServerMetrics {
         &self.inner.server
+    }
+
+    /// What listeners record into.
+    pub fn connections(&self) -> &ConnectionMetrics {
+        &self.inner.connections
     }
 
     /// What HTTP clients record into.

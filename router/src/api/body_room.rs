@@ -1,11 +1,10 @@
 //! A bound on the memory of bodies whose sender is not known yet: the signature is over the whole body, so all of it
-//! is held before anything can be said about it.
+//! is held before anything can be said about it. What is announced takes no room, only what came.
 
 use std::sync::Arc;
 
-use poem::http::{HeaderMap, header::CONTENT_LENGTH};
+use service::http::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use whatsapp::webhook::MAX_BYTES;
 
 /// All bodies together, in KiB: 85 of the largest, or thousands of the usual.
 const ROOM: usize = 256 * 1024;
@@ -21,29 +20,67 @@ impl Default for BodyRoom {
 }
 
 impl BodyRoom {
-    /// Room for the body that these headers announce; for the largest one when they announce none.
-    pub(super) fn take(&self, headers: &HeaderMap) -> Option<OwnedSemaphorePermit> {
-        let announced =
-            headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        let bytes = announced.map_or(MAX_BYTES, |length| length.min(MAX_BYTES));
-        self.0.clone().try_acquire_many_owned(u32::try_from(bytes.div_ceil(1024)).ok()?).ok()
+    /// For one body, of which nothing came yet.
+    pub(super) fn enter(&self) -> Held {
+        Held { room: self.0.clone(), bytes: 0, kib: 0, permit: None }
+    }
+}
+
+/// What one body takes of the room until it is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    room: Arc<Semaphore>,
+    bytes: usize,
+    kib: usize,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    /// Takes room for so many bytes more; a 503 when there is none.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
+        self.bytes += bytes;
+        let more = self.bytes.div_ceil(1024) - self.kib;
+        if more == 0 {
+            return Ok(());
+        }
+        let full = || Problem::unavailable("too many bodies are being read at once; send it again");
+        let count = u32::try_from(more).map_err(|_| full())?;
+        let permit = self.room.clone().try_acquire_many_owned(count).map_err(|_| full())?;
+        self.kib += more;
+        match &mut self.permit {
+            Some(held) => held.merge(permit),
+            None => self.permit = Some(permit),
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use whatsapp::webhook::MAX_BYTES;
+
     use super::*;
 
     #[test]
     fn bodies_are_refused_when_their_memory_is_used_up_and_taken_again_after() {
         let room = BodyRoom::default();
-        let chunked = HeaderMap::new();
-        let held: Vec<_> = std::iter::from_fn(|| room.take(&chunked)).collect();
-        assert_eq!(held.len(), ROOM * 1024 / MAX_BYTES);
-        let mut small = HeaderMap::new();
-        small.insert(CONTENT_LENGTH, "700".parse().unwrap());
-        assert!(room.take(&small).is_some(), "what is left is enough for a usual one");
+        let mut large: Vec<_> = (0..ROOM * 1024 / MAX_BYTES).map(|_| room.enter()).collect();
+        for held in &mut large {
+            held.grow(MAX_BYTES).unwrap();
+        }
+        assert!(room.enter().grow(700).is_ok(), "what is left is enough for a usual one");
+        assert_eq!(room.enter().grow(MAX_BYTES).unwrap_err().status(), 503);
+        drop(large);
+        assert!(room.enter().grow(MAX_BYTES).is_ok());
+    }
+
+    #[test]
+    fn a_body_in_pieces_takes_as_much_as_one_in_one_piece() {
+        let room = BodyRoom::default();
+        let mut held = room.enter();
+        (0..2_000).for_each(|_| held.grow(1).unwrap());
+        assert_eq!(room.0.available_permits(), ROOM - 2);
         drop(held);
-        assert!(room.take(&chunked).is_some());
+        assert_eq!(room.0.available_permits(), ROOM);
     }
 }

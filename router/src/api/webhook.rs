@@ -10,7 +10,7 @@ use poem_openapi::{
     types::Example,
 };
 use secrecy::ExposeSecret;
-use service::http::{Problem, body::read_limited};
+use service::http::{Problem, body::read_admitted};
 use whatsapp::{
     signature::{self, SignatureError},
     webhook,
@@ -62,6 +62,9 @@ enum ReceiveResponse {
     /// `signature_mismatch`). Nothing is stored.
     #[oai(status = 403, content_type = "application/problem+json")]
     Forbidden(Json<Problem>),
+    /// The body did not come in time. Nothing is stored.
+    #[oai(status = 408, content_type = "application/problem+json")]
+    TooSlow(Json<Problem>),
     /// The body is longer than 3 MiB, which is Meta's own limit.
     #[oai(status = 413, content_type = "application/problem+json")]
     TooLarge(Json<Problem>),
@@ -141,17 +144,19 @@ impl WebhookApi {
         headers: &HeaderMap,
         body: SignedBody,
     ) -> ReceiveResponse {
-        let Some(_room) = self.room.take(headers) else {
-            let detail = "too many bodies are being read at once; send it again";
-            return ReceiveResponse::Unavailable(Json(Problem::unavailable(detail)));
-        };
-        let read = tokio::time::timeout(BODY_TIME, read_limited(headers, body.0, webhook::MAX_BYTES)).await;
-        let body = match read
-            .unwrap_or_else(|_| Err(Problem::bad_request("the body took too long; send it again")))
-        {
+        let mut held = self.room.enter();
+        let reading = read_admitted(headers, body.0, webhook::MAX_BYTES, |length| held.grow(length));
+        let read = tokio::time::timeout(BODY_TIME, reading).await;
+        let body = match read.unwrap_or_else(|_| Err(Problem::too_slow())) {
             Ok(body) => body,
             Err(problem) if problem.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 return ReceiveResponse::TooLarge(Json(problem));
+            }
+            Err(problem) if problem.status() == StatusCode::REQUEST_TIMEOUT => {
+                return ReceiveResponse::TooSlow(Json(problem));
+            }
+            Err(problem) if problem.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                return ReceiveResponse::Unavailable(Json(problem));
             }
             Err(problem) => return ReceiveResponse::NotJson(Json(problem)),
         };

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that fails says where")]
 
+mod abuse;
 mod chaos;
 mod crashes;
 mod failures;

@@ -1,6 +1,7 @@
 //! Reads a request's body up to a limit, without copying it when it came in one piece.
 
 use std::{
+    io::ErrorKind,
     pin::{Pin, pin},
     time::Duration,
 };
@@ -14,8 +15,8 @@ use poem::{
 
 use super::Problem;
 
-/// A chunked body has no announced length; this much is reserved before it proves to be long.
-const FIRST_RESERVE: usize = 16 * 1024;
+/// What is reserved at most for what a client only says that it will send.
+const MOST_RESERVE: usize = 64 * 1024;
 
 /// What is read and thrown away of a body that is too long, so that the client gets to read the answer: closing a
 /// connection with unread bytes resets it, and most clients then report a broken pipe instead of the 413.
@@ -23,13 +24,23 @@ const DISCARDED: usize = 32 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 /// The whole body. The error is a 413 problem as soon as the announced or the received length is over `limit`,
-/// or a 400 one when the connection broke off.
+/// a 408 one when it came too slowly, or a 400 one when the connection broke off.
 pub async fn read_limited(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
+    read_admitted(headers, body, limit, |_| Ok(())).await
+}
+
+/// The same, with a say in it: `admit` is called with the length of each piece that came, before more is read.
+pub async fn read_admitted(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    admit: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let mut pieces = pin!(body.into_bytes_stream());
     let result = match announced {
         Some(length) if length > limit => Err(too_large(limit)),
-        _ => collect(pieces.as_mut(), announced, limit).await,
+        _ => collect(pieces.as_mut(), announced, limit, admit).await,
     };
     if result.as_ref().is_err_and(|problem| problem.status() == StatusCode::PAYLOAD_TOO_LARGE) {
         // Whoever is still not done then sends more than anybody would by mistake.
@@ -38,22 +49,33 @@ pub async fn read_limited(headers: &HeaderMap, body: Body, limit: usize) -> Resu
     result
 }
 
-async fn collect<S>(mut pieces: Pin<&mut S>, announced: Option<usize>, limit: usize) -> Result<Bytes, Problem>
+async fn collect<S>(
+    mut pieces: Pin<&mut S>,
+    announced: Option<usize>,
+    limit: usize,
+    mut admit: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Bytes, Problem>
 where
     S: Stream<Item = std::io::Result<Bytes>>,
 {
+    let mut checked = |piece, before| {
+        let piece = checked(piece, before, limit)?;
+        admit(piece.len())?;
+        Ok(piece)
+    };
     let Some(first) = pieces.next().await else {
         return Ok(Bytes::new());
     };
-    let first = checked(first, 0, limit)?;
+    let first = checked(first, 0)?;
     let Some(second) = pieces.next().await else {
         return Ok(first);
     };
-    let mut whole = BytesMut::with_capacity(announced.unwrap_or(FIRST_RESERVE).max(first.len()));
+    let mut whole =
+        BytesMut::with_capacity(announced.unwrap_or(0).clamp(first.len(), MOST_RESERVE.max(first.len())));
     whole.extend_from_slice(&first);
     let mut next = Some(second);
     while let Some(piece) = next {
-        let piece = checked(piece, whole.len(), limit)?;
+        let piece = checked(piece, whole.len())?;
         whole.extend_from_slice(&piece);
         next = pieces.next().await;
     }
@@ -71,7 +93,10 @@ async fn discard<S: Stream<Item = std::io::Result<Bytes>>>(mut pieces: Pin<&mut 
 }
 
 fn checked(piece: std::io::Result<Bytes>, before: usize, limit: usize) -> Result<Bytes, Problem> {
-    let piece = piece.map_err(|_| Problem::bad_request("the body broke off; send it again"))?;
+    let piece = piece.map_err(|error| match error.kind() {
+        ErrorKind::TimedOut => Problem::too_slow(),
+        _ => Problem::bad_request("the body broke off; send it again"),
+    })?;
     if piece.len() > limit - before { Err(too_large(limit)) } else { Ok(piece) }
 }
 
@@ -111,9 +136,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_broken_connection_is_a_bad_request() {
-        let broken = stream::iter([Ok(Bytes::from_static(b"a")), Err(std::io::Error::other("reset"))]);
-        let problem = read_limited(&HeaderMap::new(), Body::from_bytes_stream(broken), 9).await.unwrap_err();
-        assert_eq!(problem.status(), 400);
+    async fn every_piece_is_admitted_and_the_first_that_is_not_ends_it() {
+        for (parts, admitted) in [(&["abc"][..], true), (&["a", "bc"], true), (&["ab", "cd", "e"], false)] {
+            let mut left = 3_usize;
+            let admit = |length| match left.checked_sub(length) {
+                Some(rest) => {
+                    left = rest;
+                    Ok(())
+                }
+                None => Err(Problem::unavailable("full")),
+            };
+            let read = read_admitted(&HeaderMap::new(), pieces(parts), 9, admit).await;
+            assert_eq!(read.map_err(|problem| problem.status().as_u16()).err(), (!admitted).then_some(503));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_broke_off_or_came_too_slowly_is_the_clients_fault() {
+        for (kind, status) in [(ErrorKind::ConnectionReset, 400), (ErrorKind::TimedOut, 408)] {
+            let broken = stream::iter([Ok(Bytes::from_static(b"a")), Err(kind.into())]);
+            let body = Body::from_bytes_stream::<_, Bytes, std::io::Error>(broken);
+            let problem = read_limited(&HeaderMap::new(), body, 9).await.unwrap_err();
+            assert_eq!(problem.status(), status);
+        }
     }
 }

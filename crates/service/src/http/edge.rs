@@ -2,8 +2,13 @@
 //! wrong and gives every error the same shape.
 
 mod errors;
+mod slow_body;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use poem::{
@@ -16,7 +21,7 @@ use poem::{
 };
 
 use self::errors::{error_response, finish_error_response};
-use super::{Problem, RequestId, Routes, request_id::REQUEST_ID_HEADER};
+use super::{Problem, RequestId, Routes, request_id::REQUEST_ID_HEADER, settings::Limits};
 use crate::metrics::{HttpServerMetrics, Metrics, UNMATCHED};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
@@ -28,12 +33,24 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 pub struct Edge {
     metrics: HttpServerMetrics,
     routes: Arc<Routes>,
+    body_timeout: Duration,
 }
 
 impl Edge {
     /// Without knowledge of routes: a 405 carries no `Allow`, and parameters are called `:param0`.
     pub fn new(metrics: &Metrics) -> Self {
-        Self { metrics: metrics.http_server().clone(), routes: Arc::default() }
+        Self {
+            metrics: metrics.http_server().clone(),
+            routes: Arc::default(),
+            body_timeout: Limits::default().body_timeout,
+        }
+    }
+
+    /// Cuts off a body that does not come in this time, or a second more for each 4 KiB of it.
+    #[must_use]
+    pub fn with_limits(mut self, limits: &Limits) -> Self {
+        self.body_timeout = limits.body_timeout;
+        self
     }
 
     /// Lets a 405 say which methods there are, and shows routes as the document writes them.
@@ -68,6 +85,7 @@ impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
         let id = RequestId::accept_or_generate(request.headers().get(&X_REQUEST_ID));
         let method = request.method().clone();
         request.set_data(id.clone());
+        slow_body::watch(&mut request, self.edge.body_timeout);
 
         // A handler that panicked leaves nothing behind that this endpoint uses again.
         let result = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;

@@ -1,8 +1,11 @@
 //! Listeners: taking a port, accepting a bounded number of connections, and serving until told to stop.
 
 mod connection;
+mod frames;
+mod heads;
+mod places;
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use poem::{
     IntoEndpoint, Server,
@@ -10,13 +13,14 @@ use poem::{
     listener::Acceptor,
     web::{LocalAddr, RemoteAddr},
 };
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpSocket};
 
-use self::connection::Connection;
+use self::{
+    connection::{Connection, Times},
+    places::Places,
+};
 use super::settings::Limits;
+use crate::metrics::ConnectionMetrics;
 
 /// Connections that the kernel holds while all of ours are taken.
 const BACKLOG: u32 = 1024;
@@ -110,6 +114,7 @@ pub async fn serve<E>(
     stop: impl Future<Output = ()>,
     limits: &Limits,
     drain_timeout: Duration,
+    metrics: &ConnectionMetrics,
 ) -> io::Result<()>
 where
     E: IntoEndpoint,
@@ -118,8 +123,9 @@ where
     let acceptor = BoundedAcceptor {
         address: listener.address,
         tcp: listener.tcp,
-        free: Arc::new(Semaphore::new(limits.max_connections)),
-        head_timeout: limits.head_timeout,
+        places: Places::new(limits.max_connections, limits.max_connections_per_address),
+        times: Times { head: limits.head_timeout, answer: limits.idle_timeout },
+        metrics: metrics.clone(),
     };
     Server::new_with_acceptor(acceptor)
         .idle_timeout(limits.idle_timeout)
@@ -131,8 +137,9 @@ where
 struct BoundedAcceptor {
     tcp: TcpListener,
     address: SocketAddr,
-    free: Arc<Semaphore>,
-    head_timeout: Duration,
+    places: Places,
+    times: Times,
+    metrics: ConnectionMetrics,
 }
 
 impl Acceptor for BoundedAcceptor {
@@ -144,14 +151,19 @@ impl Acceptor for BoundedAcceptor {
 
     async fn accept(&mut self) -> io::Result<(Connection, LocalAddr, RemoteAddr, Scheme)> {
         loop {
-            let permit = Arc::clone(&self.free).acquire_owned().await.map_err(io::Error::other)?;
+            let closed = || io::Error::other("there are no places for connections any more");
+            let place = self.places.free().await.ok_or_else(closed)?;
             match self.tcp.accept().await {
                 Ok((stream, remote)) => {
+                    let Some(place) = self.places.take(place, remote.ip()) else {
+                        self.metrics.refused();
+                        continue;
+                    };
                     // Without it a small answer waits for the acknowledgement of the one before.
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "TCP_NODELAY cannot be set");
                     }
-                    let connection = Connection::new(stream, permit, self.head_timeout);
+                    let connection = Connection::new(stream, place, self.times, self.metrics.clone());
                     let local = LocalAddr(self.address.into());
                     return Ok((connection, local, RemoteAddr(remote.into()), Scheme::HTTP));
                 }
@@ -160,7 +172,7 @@ impl Acceptor for BoundedAcceptor {
                 // poem would call again at once and spin.
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection, waiting a moment");
-                    drop(permit);
+                    drop(place);
                     tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 }
             }

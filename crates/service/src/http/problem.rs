@@ -56,6 +56,12 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     }
 
+    /// 408 `request_timeout`, for a body that came too slowly.
+    pub fn too_slow() -> Self {
+        let detail = "the body took too long; send it again";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
+    }
+
     /// 409 `conflict`.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", detail)

@@ -31,9 +31,14 @@ pub struct HttpSettings {
 pub struct Limits {
     /// Over this many open connections new ones wait to be accepted.
     pub max_connections: usize,
-    /// The head of a connection's first request has to be there by then.
+    /// Over this many of one client, new ones of it are closed. An address of IPv4 or a /64 of IPv6 is one client.
+    pub max_connections_per_address: usize,
+    /// The head of a request has to be there this long after it began; the first one, after the connection did.
     pub head_timeout: Duration,
-    /// A connection on which nothing moves for this long is closed.
+    /// A body has to be there by then; every 4 KiB of it earn a second more.
+    pub body_timeout: Duration,
+    /// A connection on which nothing moves for this long is closed; an answer that the client does not take gets this
+    /// long in all, and every 4 KiB of it earn a second more.
     pub idle_timeout: Duration,
 }
 
@@ -41,7 +46,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 4096,
+            max_connections_per_address: 2048,
             head_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
         }
     }
@@ -49,7 +56,8 @@ impl Default for Limits {
 
 impl HttpSettings {
     /// Reads `variable` (the service's own, such as `ROUTER_LISTEN`), `ADMIN_LISTEN`, `DOCS`,
-    /// `HTTP_MAX_CONNECTIONS`, `HTTP_HEAD_TIMEOUT`, `HTTP_IDLE_TIMEOUT` and `SHUTDOWN_DRAIN_DELAY`.
+    /// `HTTP_MAX_CONNECTIONS`, `HTTP_MAX_CONNECTIONS_PER_ADDRESS`, `HTTP_HEAD_TIMEOUT`, `HTTP_BODY_TIMEOUT`,
+    /// `HTTP_IDLE_TIMEOUT` and `SHUTDOWN_DRAIN_DELAY`.
     pub fn read(env: &mut Env, variable: &'static str, default: &'static str) -> Option<Self> {
         let listen = env.var(variable, "address and port to listen on").default(default).address();
         let admin = env
@@ -64,15 +72,32 @@ impl HttpSettings {
             .var("HTTP_MAX_CONNECTIONS", "open connections per listener; more wait to be accepted")
             .default("4096")
             .parse_with(parse_connections);
+        let per_address = env
+            .var(
+                "HTTP_MAX_CONNECTIONS_PER_ADDRESS",
+                "open connections of one client address (IPv6: of one /64) per listener; more are closed. A proxy in front is \
+                 one client. Unset: half of `HTTP_MAX_CONNECTIONS`",
+            )
+            .parse_with(parse_connections);
         let head_timeout = env
             .var(
                 "HTTP_HEAD_TIMEOUT",
-                "a connection whose first request has not begun properly by then is closed",
+                "a connection is closed when the head of a request has not come this long after it began",
             )
             .default("15s")
             .duration();
+        let body_timeout = env
+            .var(
+                "HTTP_BODY_TIMEOUT",
+                "a request whose body has not come by then gets a 408; every 4 KiB of it earn a second more",
+            )
+            .default("30s")
+            .duration();
         let idle_timeout = env
-            .var("HTTP_IDLE_TIMEOUT", "a connection on which nothing moves for this long is closed")
+            .var(
+                "HTTP_IDLE_TIMEOUT",
+                "a connection on which nothing moves for this long is closed, and one whose client takes its answer slower than 4 KiB/s",
+            )
             .default("75s")
             .duration();
         let drain_delay = read_drain_delay(env);
@@ -90,7 +115,9 @@ impl HttpSettings {
             docs: docs?,
             limits: Limits {
                 max_connections: max_connections?,
+                max_connections_per_address: per_address.unwrap_or(max_connections?.div_ceil(2)),
                 head_timeout: head_timeout?,
+                body_timeout: body_timeout?,
                 idle_timeout: idle_timeout?,
             },
             drain_delay: drain_delay?,
@@ -132,6 +159,18 @@ mod tests {
         assert_eq!(settings.ops_address(), settings.listen);
         assert!(settings.docs);
         assert_eq!(settings.limits.max_connections, 4096);
+        assert_eq!(settings.limits.max_connections_per_address, 2048);
+    }
+
+    #[test]
+    fn one_address_has_half_of_the_connections_unless_set() {
+        for (pairs, expected) in [
+            (&[("HTTP_MAX_CONNECTIONS", "1")][..], 1),
+            (&[("HTTP_MAX_CONNECTIONS", "100")], 50),
+            (&[("HTTP_MAX_CONNECTIONS", "100"), ("HTTP_MAX_CONNECTIONS_PER_ADDRESS", "90")], 90),
+        ] {
+            assert_eq!(read(pairs).0.unwrap().limits.max_connections_per_address, expected, "{pairs:?}");
+        }
     }
 
     #[test]
@@ -141,7 +180,9 @@ mod tests {
             ("ADMIN_LISTEN", "nine"),
             ("DOCS", "perhaps"),
             ("HTTP_MAX_CONNECTIONS", "0"),
+            ("HTTP_MAX_CONNECTIONS_PER_ADDRESS", "many"),
             ("HTTP_HEAD_TIMEOUT", "15"),
+            ("HTTP_BODY_TIMEOUT", "30"),
             ("HTTP_IDLE_TIMEOUT", "75"),
             ("SHUTDOWN_DRAIN_DELAY", "-1s"),
         ]);
@@ -151,7 +192,9 @@ mod tests {
             "ADMIN_LISTEN",
             "DOCS",
             "HTTP_MAX_CONNECTIONS",
+            "HTTP_MAX_CONNECTIONS_PER_ADDRESS",
             "HTTP_HEAD_TIMEOUT",
+            "HTTP_BODY_TIMEOUT",
             "HTTP_IDLE_TIMEOUT",
             "SHUTDOWN_DRAIN_DELAY",
         ];

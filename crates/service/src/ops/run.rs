@@ -5,8 +5,10 @@ use std::io;
 use poem::{Endpoint, IntoEndpoint};
 
 use crate::{
+    descriptors,
     health::Health,
     http::{BindError, HttpSettings, Listener, serve},
+    metrics::Metrics,
     shutdown::Shutdown,
 };
 
@@ -20,6 +22,16 @@ pub struct Running {
 impl Running {
     /// Takes the ports, before anything else is started that would be in vain without them.
     pub fn bind(settings: &HttpSettings) -> Result<Self, BindError> {
+        let wanted = settings.limits.max_connections;
+        if let Some(open) = descriptors::raise_limit()
+            && open < wanted as u64
+        {
+            tracing::warn!(
+                open_files = open,
+                connections = wanted,
+                "fewer files may be open than HTTP_MAX_CONNECTIONS needs; raise the limit (ulimit -n) or lower that"
+            );
+        }
         let main = Listener::bind(settings.listen, settings.listen_variable)?;
         let admin =
             settings.admin_listen.map(|address| Listener::bind(address, "ADMIN_LISTEN")).transpose()?;
@@ -46,6 +58,7 @@ pub async fn run<M, A>(
     main: M,
     admin: A,
     health: &Health,
+    metrics: &Metrics,
     shutdown: &Shutdown,
     settings: &HttpSettings,
 ) -> io::Result<()>
@@ -61,15 +74,17 @@ where
         tokio::time::sleep(settings.drain_delay).await;
         tracing::info!("taking no more requests, waiting for those in flight");
     };
+    let (limits, drain_timeout, connections) =
+        (&settings.limits, settings.drain_timeout, metrics.connections());
     let main = async {
-        let result = serve(listeners.main, main, drained, &settings.limits, settings.drain_timeout).await;
+        let result = serve(listeners.main, main, drained, limits, drain_timeout, connections).await;
         shutdown.stop();
         result
     };
     let admin = async {
         match listeners.admin {
             Some(listener) => {
-                serve(listener, admin, shutdown.stopped(), &settings.limits, settings.drain_timeout).await
+                serve(listener, admin, shutdown.stopped(), limits, drain_timeout, connections).await
             }
             None => Ok(()),
         }

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy takes the helpers of tests for something else")]
 
+mod abuse;
 mod documentation;
 mod draining;
 mod edge;
+mod harness;
 mod ops;
 mod settings;

@@ -1,5 +1,7 @@
 //! What poem and its extractors complain about, as problems.
 
+use std::io::ErrorKind;
+
 use poem::{
     Error,
     error::{MethodNotAllowedError, NotFoundError, ReadBodyError},
@@ -21,6 +23,9 @@ pub(in crate::http) fn from_error(error: &Error) -> Problem {
     }
     if matches!(error.downcast_ref(), Some(ReadBodyError::PayloadTooLarge)) {
         return Problem::payload_too_large("the body is too long");
+    }
+    if matches!(error.downcast_ref(), Some(ReadBodyError::Io(io)) if io.kind() == ErrorKind::TimedOut) {
+        return Problem::too_slow();
     }
     of_status(error.status(), error)
 }
@@ -79,6 +84,8 @@ mod tests {
             (Error::from(NotFoundError), 404, "not_found"),
             (MethodNotAllowedError.into(), 405, "method_not_allowed"),
             (ReadBodyError::PayloadTooLarge.into(), 413, "payload_too_large"),
+            (ReadBodyError::Io(ErrorKind::TimedOut.into()).into(), 408, "request_timeout"),
+            (ReadBodyError::Io(ErrorKind::BrokenPipe.into()).into(), 400, "invalid_request"),
             (ContentTypeError::ExpectContentType.into(), 415, "unsupported_media_type"),
             (parameter.into(), 400, "invalid_request"),
             (Problem::forbidden("no").with_code("no_keys").into(), 403, "no_keys"),
