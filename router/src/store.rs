@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod conformance;
 pub mod delivery_state;
+#[cfg(test)]
+mod model;
 mod shared_state;
 pub mod sqlite;
 mod types;

@@ -139,7 +139,7 @@ pub(super) async fn all(store: &dyn Store) {
 }
 
 /// Waits until the depth, which may lag a little, is what it has to be.
-async fn depth_is(store: &dyn Store, right: impl Fn(&Depth) -> bool) {
+pub(super) async fn depth_is(store: &dyn Store, right: impl Fn(&Depth) -> bool) {
     for _ in 0..500 {
         if right(&store.depth()) {
             return;

@@ -25,6 +25,9 @@ impl Session<'_> {
     ) -> Result<Finished, Failure> {
         self.check(lease)?;
         let mut finished = Finished::default();
+        if let Some(at) = with.pair_free_at {
+            self.set_pair_free_at(lease.conversation, at)?;
+        }
         // Gone already only if the caller repeats itself under a lease that it still holds.
         if let Some(ended) = self.take_from_queue(lease, item.seq)? {
             self.end(lease, &ended, outcome, now)?;
@@ -36,9 +39,6 @@ impl Session<'_> {
             if let Some(ended) = self.take_from_queue(lease, *seq)? {
                 self.end(lease, &ended, outcome, now)?;
             }
-        }
-        if let Some(at) = with.pair_free_at {
-            self.set_pair_free_at(lease.conversation, at)?;
         }
         if item.uncertain {
             self.sql

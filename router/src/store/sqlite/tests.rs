@@ -5,8 +5,11 @@ mod upgrade;
 use rusqlite::Connection;
 
 use super::*;
-use crate::store::SeenKey;
-use crate::store::conformance::{self, batch, claiming, delivery, refusal, reply};
+use crate::store::{
+    SeenKey,
+    conformance::{self, batch, claiming, delivery, refusal, reply},
+    model,
+};
 
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -18,6 +21,22 @@ fn open(folder: &tempfile::TempDir) -> SqliteStore {
 async fn conforms() {
     let folder = tempfile::tempdir().unwrap();
     conformance::all(&open(&folder)).await;
+}
+
+/// In memory where that is possible: nothing here is about the disk.
+fn fast_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+#[tokio::test]
+async fn random_operations_agree_with_a_simple_model() {
+    for seed in 0..100 {
+        let folder = fast_folder();
+        let location = Location(folder.path().join("router.db"));
+        let wait = Duration::from_secs(600);
+        let make = async || Arc::new(SqliteStore::open(&location, wait).unwrap()) as Arc<dyn Store>;
+        model::check(make, seed, 50).await;
+    }
 }
 
 #[tokio::test]
