@@ -65,9 +65,11 @@ impl Breakers {
 
     /// When one of them may be called again, if none may now; in the past when a probe is due.
     pub(super) fn all_closed_until<'a>(&self, names: impl Iterator<Item = &'a Arc<str>>) -> Option<Instant> {
-        if !self.troubled.swap(false, Ordering::AcqRel) {
+        if !self.troubled.load(Ordering::Relaxed) {
             return None;
         }
+        // Before the look, so that what closes meanwhile is not forgotten.
+        self.troubled.store(false, Ordering::SeqCst);
         let now = Instant::now();
         let (mut earliest, mut all) = (None::<Instant>, true);
         for name in names {
@@ -77,7 +79,7 @@ impl Breakers {
             }
         }
         if earliest.is_some() {
-            self.troubled.store(true, Ordering::Release);
+            self.troubled.store(true, Ordering::SeqCst);
         }
         earliest.filter(|_| all)
     }
@@ -125,14 +127,14 @@ impl BackendCall<'_> {
             self.breakers.metrics.breaker_turned(KIND, self.name, breaker.state());
             match change {
                 Change::Opened { wait } => {
-                    self.breakers.troubled.store(true, Ordering::Release);
+                    self.breakers.troubled.store(true, Ordering::SeqCst);
                     tracing::error!(
                         backend = &**self.name,
                         probe_in_ms = wait.as_millis(),
                         "the backend fails again and again: it is not called until a single call succeeds; messages wait in their order"
                     );
                 }
-                Change::Reopened { .. } => self.breakers.troubled.store(true, Ordering::Release),
+                Change::Reopened { .. } => self.breakers.troubled.store(true, Ordering::SeqCst),
                 Change::Closed { after } => tracing::info!(
                     backend = &**self.name,
                     after_ms = after.as_millis(),

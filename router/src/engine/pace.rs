@@ -95,9 +95,11 @@ impl Pace {
 
     /// When one of the channels may send again, if none may now; in the past when a probe is due.
     pub(super) fn all_closed_until(&self) -> Option<Instant> {
-        if !self.troubled.swap(false, Ordering::AcqRel) {
+        if !self.troubled.load(Ordering::Relaxed) {
             return None;
         }
+        // Before the look, so that what closes meanwhile is not forgotten.
+        self.troubled.store(false, Ordering::SeqCst);
         let now = Instant::now();
         let (mut earliest, mut all) = (None::<Instant>, true);
         for channel in self.channels.read().unwrap_or_else(PoisonError::into_inner).values() {
@@ -107,7 +109,7 @@ impl Pace {
             }
         }
         if earliest.is_some() {
-            self.troubled.store(true, Ordering::Release);
+            self.troubled.store(true, Ordering::SeqCst);
         }
         earliest.filter(|_| all)
     }
@@ -173,7 +175,7 @@ impl Pace {
             || held.is_some()
             || matches!(breaker, Some(Change::Opened { .. } | Change::Reopened { .. }))
         {
-            self.troubled.store(true, Ordering::Release);
+            self.troubled.store(true, Ordering::SeqCst);
         }
         if let Some(change) = breaker {
             self.metrics.breaker_turned(KIND, name, channel.lock().breaker.state());

@@ -49,7 +49,10 @@ impl Share {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::pacing::SlidingWindow;
 
     const HOLDS: Duration = Duration::from_secs(10);
 
@@ -92,5 +95,54 @@ mod tests {
         share.grant(30, start, start + ms(300), HOLDS);
         assert_eq!(share.get(start + HOLDS - ms(1)), 30);
         assert_eq!(share.get(start + HOLDS), 0);
+    }
+
+    /// A store that never gives away more than the limit in all.
+    struct Ledger {
+        limit: u32,
+        given: Vec<u32>,
+    }
+
+    impl Ledger {
+        fn ask(&mut self, router: usize, demand: u32) -> u32 {
+            self.given[router] = 0;
+            let left = self.limit - self.given.iter().sum::<u32>();
+            self.given[router] = demand.min(left);
+            self.given[router]
+        }
+    }
+
+    proptest! {
+        /// However shares move between routers, together they never send more than the limit in any one second.
+        #[test]
+        fn together_the_limit_holds(
+            limit in 1u32..30,
+            steps in prop::collection::vec((0usize..3, 0u64..150, 0u32..40, any::<bool>()), 1..400),
+        ) {
+            let start = Instant::now();
+            let mut ledger = Ledger { limit, given: vec![0; 3] };
+            let mut routers: Vec<_> = (0..3).map(|_| (Share::default(), SlidingWindow::new(0))).collect();
+            let (mut at, mut sends) = (0u64, Vec::new());
+            for (number, pause, demand, asks) in steps {
+                at += pause;
+                let now = start + ms(at);
+                let (share, window) = &mut routers[number];
+                if asks {
+                    share.grant(ledger.ask(number, demand), now, now, Duration::from_secs(3_600));
+                }
+                window.set_limit(share.get(now));
+                for _ in 0..demand {
+                    if window.has_room(now) {
+                        window.begin();
+                        window.end(now, now);
+                        sends.push(at);
+                    }
+                }
+            }
+            for &from in &sends {
+                let within = sends.iter().filter(|at| (from..from + 1_000).contains(at)).count();
+                prop_assert!(within <= limit as usize, "{within} in the second from {from}");
+            }
+        }
     }
 }

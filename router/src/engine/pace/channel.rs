@@ -326,9 +326,11 @@ impl State {
         if verdict.sent && self.gate.open().is_some() {
             effects.opened = true;
         } else if let Some(stop) = &verdict.stop {
-            let error = stop.error.clone();
-            let is_new = self.gate.stop(wall_clock(), now + stop.wait, stop.reason, &error);
-            effects.stopped = Some(StopNews { is_new, wait: stop.wait, reason: stop.reason, error });
+            // Where others probe too, one of them has to be the first, so that the others hear of it.
+            let later = if self.shares.is_some() { rand::random::<f64>() * 0.1 } else { 0.0 };
+            let (wait, error) = (stop.wait.mul_f64(1.0 + later), stop.error.clone());
+            let is_new = self.gate.stop(wall_clock(), now + wait, stop.reason, &error);
+            effects.stopped = Some(StopNews { is_new, wait, reason: stop.reason, error });
         } else if is_probe {
             self.gate.probe_ended(now);
         }

@@ -11,7 +11,7 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 use super::{
     News,
     channel::{ChannelPace, State, index},
-    micros, wall_clock,
+    wall_clock,
 };
 use crate::{
     engine::Engine,
@@ -21,6 +21,8 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Between two asks for shares, however much is wanted.
 const LEAST_INTERVAL: Duration = Duration::from_millis(200);
+/// A router that learned of a stop from another one probes so much later at least.
+const OTHERS_PROBE_FIRST: Duration = Duration::from_secs(3);
 
 /// Runs until the process stops.
 pub(in crate::engine) async fn run(engine: Arc<Engine>, mut news: mpsc::UnboundedReceiver<News>) {
@@ -110,7 +112,8 @@ async fn learn(engine: &Arc<Engine>, at_start: bool) -> Result<(), StoreError> {
             continue;
         }
         let was_stopped = state.gate.stopped().is_some();
-        take_over(&mut state, known, wall_clock(), Instant::now());
+        let moment = Moment { at_start, wall: wall_clock(), now: Instant::now(), jitter: rand::random() };
+        take_over(&mut state, known, moment);
         let is_stopped = state.gate.stopped().is_some();
         drop(state);
         if is_stopped == was_stopped {
@@ -118,7 +121,7 @@ async fn learn(engine: &Arc<Engine>, at_start: bool) -> Result<(), StoreError> {
         }
         engine.pace.metrics.stopped.with_label_values(&[&*channel.name]).set(i64::from(is_stopped));
         if is_stopped {
-            engine.pace.troubled.store(true, std::sync::atomic::Ordering::Release);
+            engine.pace.troubled.store(true, std::sync::atomic::Ordering::SeqCst);
             tracing::warn!(
                 channel = &*channel.name,
                 at_start,
@@ -133,22 +136,43 @@ async fn learn(engine: &Arc<Engine>, at_start: bool) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn take_over(state: &mut State, known: Option<&ChannelState>, wall: Micros, now: Instant) {
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    /// This process has not sent anything yet.
+    at_start: bool,
+    wall: Micros,
+    now: Instant,
+    /// In `0.0..1.0`.
+    jitter: f64,
+}
+
+fn take_over(state: &mut State, known: Option<&ChannelState>, moment: Moment) {
+    let Moment { at_start, wall, now, jitter } = moment;
     let instant = |at: Micros| now + Duration::from_micros((at - wall).max(0).unsigned_abs());
     let known = known.cloned().unwrap_or_default();
     state.announced = known.throughput.or(state.announced);
     if let Some(until) = known.slowed_until.filter(|until| *until > wall) {
         state.slowed_until = state.slowed_until.max(Some(instant(until)));
     }
-    match known.stopped {
-        None => drop(state.gate.open()),
-        Some(stopped) => {
-            // Our own probe decides, and our own time for it stands unless another router has put it off.
-            let later = wall.saturating_add(micros(Duration::from_millis(100)));
-            let is_ours = state.gate.stopped().is_some();
-            if !is_ours || (stopped.probe_at > later && !state.gate.is_probing()) {
-                state.gate.stop(stopped.since, instant(stopped.probe_at), &stopped.reason, &stopped.error);
-            }
-        }
+    let Some(stopped) = known.stopped else {
+        state.gate.open();
+        return;
+    };
+    let ours = state.gate.stopped().map(|stop| stop.probe_at);
+    let probe_at = if at_start {
+        // Whoever starts it again may well have mended it.
+        now
+    } else {
+        // Whoever wrote it probes first, and what comes of that is known here before.
+        instant(stopped.probe_at) + OTHERS_PROBE_FIRST + OTHERS_PROBE_FIRST.mul_f64(jitter)
+    };
+    // What was written here comes back as it was.
+    let is_news = ours.is_none_or(|ours| probe_at > ours + OTHERS_PROBE_FIRST * 3);
+    if is_news && !state.gate.is_probing() {
+        state.gate.stop(stopped.since, probe_at, &stopped.reason, &stopped.error);
     }
 }
+
+#[cfg(test)]
+#[path = "keeper_tests.rs"]
+mod tests;
