@@ -13,6 +13,7 @@ use service::{health::Health, http::docs, metrics::Metrics, ops::OpsApi};
 pub use self::{body_room::BodyRoom, webhook::WebhookApi};
 use crate::{
     VERSION,
+    clock::Clock,
     intake::Intake,
     metrics::RouterMetrics,
     store::{Accepted, Delivery, StoreError},
@@ -56,6 +57,7 @@ pub fn document() -> String {
         table: Arc::default(),
         metrics: RouterMetrics::new(&metrics),
         room: BodyRoom::default(),
+        clock: Clock::default(),
     };
     docs::document_of(&service(webhook, OpsApi::new("router", VERSION, Health::new(), metrics)))
 }

@@ -61,11 +61,15 @@ pub enum StartError {
 pub async fn run(settings: Settings) -> Result<(), StartError> {
     let metrics = Metrics::new("whatsapp_router", VERSION);
     logging::install_panic_hook(metrics.panics().clone());
+    settings.testing.warn();
     let health = Health::new();
     // The port first: it is what a second instance by mistake collides with.
     let listeners = Running::bind(&settings.http)?;
-    let store: Arc<dyn Store> =
-        Arc::new(SqliteStore::open(&settings.database, settings.delivery.uncertain_wait)?);
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
+        &settings.database,
+        settings.delivery.uncertain_wait,
+        settings.testing.clock,
+    )?);
     let store_check = health.register("store");
     store_check.ok();
 
@@ -82,6 +86,8 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         store_check,
         shutdown: shutdown.clone(),
         settings: engine_settings(&settings),
+        clock: settings.testing.clock,
+        failpoints: settings.testing.failpoints.clone(),
     });
 
     let webhook = WebhookApi {
@@ -89,6 +95,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         table,
         metrics: router_metrics,
         room: BodyRoom::default(),
+        clock: settings.testing.clock,
     };
     let ops = OpsApi::new("router", VERSION, health.clone(), metrics.clone());
     tracing::info!(

@@ -28,6 +28,8 @@ pub use self::{
 use self::{breakers::Breakers, pace::Pace, pool::Pool};
 use crate::{
     backend::BackendClient,
+    clock::Clock,
+    failpoints::{Failpoint, Failpoints},
     intake::Intake,
     metrics::RouterMetrics,
     retry::RetryPolicy,
@@ -79,6 +81,8 @@ pub struct EngineParts {
     pub store_check: CheckHandle,
     pub shutdown: Shutdown,
     pub settings: EngineSettings,
+    pub clock: Clock,
+    pub failpoints: Failpoints,
 }
 
 #[derive(Debug)]
@@ -91,6 +95,8 @@ pub struct Engine {
     store_check: CheckHandle,
     shutdown: Shutdown,
     settings: EngineSettings,
+    clock: Clock,
+    failpoints: Failpoints,
     inbox: Pool,
     outbox: Pool,
     pace: Pace,
@@ -100,7 +106,9 @@ pub struct Engine {
 impl Engine {
     /// Starts working on what the store already holds.
     pub fn start(parts: EngineParts) -> Arc<Self> {
-        let EngineParts { store, table, backend, graph, metrics, store_check, shutdown, settings } = parts;
+        let EngineParts { store, table, backend, graph, metrics, store_check, shutdown, settings, .. } =
+            parts;
+        let (clock, failpoints) = (parts.clock, parts.failpoints);
         let (pace, news) = Pace::new(&table, store.lease_time().is_some(), metrics.pace.clone());
         let backends = table.routes().map(|route| &route.backend.name);
         let engine = Arc::new(Self {
@@ -116,6 +124,8 @@ impl Engine {
             store_check,
             shutdown,
             settings,
+            clock,
+            failpoints,
         });
         tokio::spawn(claimer::run(engine.clone(), Queue::Inbox));
         tokio::spawn(claimer::run(engine.clone(), Queue::Outbox));
@@ -129,6 +139,7 @@ impl Engine {
         let rests = self.is_stopping() || self.is_held(Queue::Inbox);
         let mut slots = if rests { None } else { self.inbox.try_take(delivery.messages.len()) };
         let room = slots.as_ref().map_or(0, pool::Slots::count);
+        self.failpoints.pass(Failpoint::AcceptBeforeCommit);
         let mut accepted = match self.store.accept(delivery, room).await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -136,6 +147,7 @@ impl Engine {
                 return Err(error);
             }
         };
+        self.failpoints.pass(Failpoint::AcceptAfterCommit);
         self.store_check.ok();
         for claim in accepted.claims.drain(..) {
             if let Some(slot) = slots.as_mut().and_then(pool::Slots::take_one) {

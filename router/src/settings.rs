@@ -2,6 +2,7 @@
 
 mod delivery;
 mod limits;
+mod testing;
 mod whatsapp;
 
 use service::{
@@ -10,7 +11,7 @@ use service::{
     settings::{Env, Problems},
 };
 
-pub use self::{delivery::DeliverySettings, whatsapp::WhatsAppSettings};
+pub use self::{delivery::DeliverySettings, testing::TestSettings, whatsapp::WhatsAppSettings};
 use crate::{pacing::Limits, store::sqlite::Location};
 
 /// Everything that the process is told from outside.
@@ -22,6 +23,7 @@ pub struct Settings {
     pub limits: Limits,
     pub delivery: DeliverySettings,
     pub database: Location,
+    pub testing: TestSettings,
 }
 
 impl Settings {
@@ -38,6 +40,7 @@ impl Settings {
             .parse::<Location>();
         let http = HttpSettings::read(env, "ROUTER_LISTEN", "0.0.0.0:8000");
         let log = LogSettings::read(env);
+        let testing = TestSettings::read(env);
         let settings = (|| {
             Some(Self {
                 http: http?,
@@ -46,6 +49,7 @@ impl Settings {
                 limits: limits?,
                 delivery: delivery?,
                 database: database?,
+                testing: testing?,
             })
         })();
         env.finish_with(settings)

@@ -18,10 +18,11 @@ use whatsapp::{
 
 use super::{body_room::BodyRoom, signed_body::SignedBody};
 use crate::{
+    clock::Clock,
     intake::{Intake, Plan, plan},
     metrics::RouterMetrics,
     routing::Table,
-    store::{self, Accepted, NewInbound, StoreError},
+    store::{Accepted, NewInbound, StoreError},
 };
 
 /// Meta sends a body at once; whoever drips one must not hold its memory for long.
@@ -34,6 +35,7 @@ pub struct WebhookApi {
     pub table: Arc<Table>,
     pub metrics: RouterMetrics,
     pub room: BodyRoom,
+    pub clock: Clock,
 }
 
 /// What became of a webhook.
@@ -164,7 +166,7 @@ impl WebhookApi {
             return ReceiveResponse::Forbidden(Json(problem));
         }
         let plan = match webhook::parse(&body) {
-            Ok(webhook) => plan(webhook, body.clone(), &self.table, store::now()),
+            Ok(webhook) => plan(webhook, body.clone(), &self.table, self.clock.now()),
             Err(error) => {
                 let problem = Problem::bad_request(error.to_string()).with_code("invalid_json");
                 return ReceiveResponse::NotJson(Json(problem));

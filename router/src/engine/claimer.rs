@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Engine, pool::Pool};
-use crate::store::{Micros, Queue, StoreError, now};
+use crate::store::{Micros, Queue, StoreError};
 
 /// Lanes taken with one call at most.
 const CLAIM_AT_ONCE: usize = 64;
@@ -59,7 +59,7 @@ async fn claim_all(engine: &Arc<Engine>, pool: &Pool) -> Duration {
         match claim_some(engine, pool, CLAIM_AT_ONCE).await {
             Ok(Claimed::More) if engine.held_until(pool.queue).is_none() => {}
             Ok(Claimed::More) => return Duration::ZERO,
-            Ok(Claimed::All { next_due }) => return until(next_due, now()),
+            Ok(Claimed::All { next_due }) => return until(next_due, engine.clock.now()),
             Err(error) => {
                 report(pool, &error);
                 return AFTER_FAILURE;

@@ -14,9 +14,10 @@ use super::{
     step::{Step, failed},
 };
 use crate::{
+    failpoints::Failpoint,
     retry::pair_wait,
     routing::Channel,
-    store::{Attempt, Item, Outcome, Refusal, now},
+    store::{Attempt, Item, Outcome, Refusal},
 };
 
 /// Between two sends of which nobody knows whether they went out.
@@ -49,8 +50,10 @@ impl Engine {
             );
             self.metrics.repeated_sends.inc();
         }
+        self.failpoints.pass(Failpoint::BeforeGraphCall);
         let started = Instant::now();
         let result = self.graph.send_message(&channel.number, request.into(), None).await;
+        self.failpoints.pass(Failpoint::AfterGraphCall);
         self.metrics.observe_graph(&result, started.elapsed());
         self.settle(lane, channel, item, permit, &result);
         match result {
@@ -90,7 +93,7 @@ impl Engine {
             }
             ErrorClass::StopChannel => return self.stopped(channel, item, refusal),
         };
-        failed(item, now(), &policy, refusal, least)
+        failed(item, self.clock.now(), &policy, refusal, least)
     }
 }
 

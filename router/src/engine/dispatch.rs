@@ -9,20 +9,21 @@ use super::{
 };
 use crate::{
     backend::{BackendError, Call},
+    failpoints::Failpoint,
     retry::RetryPolicy,
     routing::{Channel, Route},
-    store::{Attempt, Item, MessageId, Micros, NewOutbound, Outcome, Queue, Refusal, now},
+    store::{Attempt, Item, MessageId, Micros, NewOutbound, Outcome, Queue, Refusal},
 };
 use whatsapp::message::InboundMessage;
 
 impl Engine {
     pub(super) async fn dispatch(&self, lane: &Lane, item: &Item) -> Step {
         let Some(channel) = self.table.channel(&lane.channel) else {
-            return missing(item, format!("the channel {} is not configured any more", lane.channel));
+            return self.missing(item, format!("the channel {} is not configured any more", lane.channel));
         };
         let Some(route) = self.table.route(&lane.channel) else {
             self.metrics.unrouted.inc();
-            return missing(item, format!("no route takes messages of the channel {}", lane.channel));
+            return self.missing(item, format!("no route takes messages of the channel {}", lane.channel));
         };
         let message = match InboundMessage::from_json(&item.payload) {
             Ok(message) => message,
@@ -61,13 +62,14 @@ impl Engine {
         };
         let body = match call.body() {
             Ok(body) => body,
-            Err(error) => return missing(item, format!("the stored message is not JSON: {error}")),
+            Err(error) => return self.missing(item, format!("the stored message is not JSON: {error}")),
         };
         let called = match self.breakers.enter(&route.backend.name) {
             Ok(called) => called,
             Err(until) => return self.turned_away(item, Queue::Inbox, until, route.delivery.retry.max_age),
         };
         let answer = self.backend.process(&route.backend, route.delivery.timeout, item.id, body).await;
+        self.failpoints.pass(Failpoint::AfterBackendAnswer);
         let after = called.ended(&answer);
         if after.works_again {
             self.inbox.bell.notify_one();
@@ -107,17 +109,22 @@ impl Engine {
                     // Nobody is asked before that; then this one should be among the first.
                     policy.max_backoff = policy.max_backoff.min(rest);
                 }
-                failed(item, now(), &policy, refusal, error.retry_after())
+                failed(item, self.clock.now(), &policy, refusal, error.retry_after())
             }
         }
     }
-}
 
-/// Work whose configuration is gone waits for it to come back; an operator sees it in the queue's age.
-fn missing(item: &Item, error: String) -> Step {
-    let refusal =
-        Refusal { reason: "not_configured", error, attempt: Attempt::Free, uncertain: false, doubt: None };
-    failed(item, now(), &WAIT_FOR_CONFIGURATION, refusal, None)
+    /// Work whose configuration is gone waits for it to come back; an operator sees it in the queue's age.
+    fn missing(&self, item: &Item, error: String) -> Step {
+        let refusal = Refusal {
+            reason: "not_configured",
+            error,
+            attempt: Attempt::Free,
+            uncertain: false,
+            doubt: None,
+        };
+        failed(item, self.clock.now(), &WAIT_FOR_CONFIGURATION, refusal, None)
+    }
 }
 
 const LONGEST_OUTAGE_WAIT: Duration = Duration::from_secs(30);

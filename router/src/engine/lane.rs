@@ -9,10 +9,10 @@ use super::{
     pool::Slots,
     step::{Step, failed},
 };
-use crate::retry::RetryPolicy;
 use crate::store::{
-    Attempt, Claim, Contact, Finish, Finished, Item, Lease, Micros, Outcome, Queue, Refusal, StoreError, now,
+    Attempt, Claim, Contact, Finish, Finished, Item, Lease, Micros, Outcome, Queue, Refusal, StoreError,
 };
+use crate::{failpoints::Failpoint, retry::RetryPolicy};
 
 /// Waits between attempts to write a result that the database refused.
 const STORE_WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -59,7 +59,7 @@ impl Drop for LeaseGuard {
                 let in_doubt = lease.queue == Queue::Outbox;
                 let wait =
                     Micros::try_from(engine.settings.uncertain_wait.as_micros()).unwrap_or(Micros::MAX);
-                engine.release(lease, in_doubt.then(|| now().saturating_add(wait))).await;
+                engine.release(lease, in_doubt.then(|| engine.clock.now().saturating_add(wait))).await;
                 engine.pool(lease.queue).bell.notify_one();
             });
         }
@@ -95,7 +95,10 @@ impl Engine {
             done += 1;
             let attempt = async {
                 match lane.lease.queue {
-                    Queue::Inbox => self.dispatch(lane, &item).await,
+                    Queue::Inbox => {
+                        self.failpoints.pass(Failpoint::AfterClaim);
+                        self.dispatch(lane, &item).await
+                    }
                     Queue::Outbox => self.deliver(lane, &item).await,
                 }
             };
@@ -107,7 +110,7 @@ impl Engine {
                     uncertain: lane.lease.queue == Queue::Outbox,
                     doubt: None,
                 };
-                failed(&item, now(), &AFTER_PANIC, refusal, None)
+                failed(&item, self.clock.now(), &AFTER_PANIC, refusal, None)
             });
             next = match step {
                 Step::Done(outcome) => self.finish(lane, &item, outcome).await,
@@ -128,12 +131,14 @@ impl Engine {
         let may_reply = matches!(&outcome, Outcome::Answered(replies) if !replies.is_empty());
         let slot = if may_reply && !self.is_held(Queue::Outbox) { self.outbox.try_take(1) } else { None };
         let pair_free_at = self.pair_free_at(lane);
+        self.failpoints.pass(Failpoint::BeforeCompletion);
         let finished = self
             .until_stored(lane, item, || {
                 let with = Finish { claim_outbox: slot.is_some(), pair_free_at, ..Finish::default() };
                 self.store.finish(lane.lease, item, outcome.clone(), with)
             })
             .await?;
+        self.failpoints.pass(Failpoint::AfterCompletion);
         self.report(lane, item, &outcome);
         let Finished { next, opened, left_work } = finished;
         if let (Some(opened), Some(slot)) = (opened, slot) {
@@ -150,7 +155,7 @@ impl Engine {
         // An earlier send that may have gone out stays in doubt, whatever this attempt came to.
         let refusal = Refusal { uncertain: refusal.uncertain || item.uncertain, ..refusal };
         let wait_micros = Micros::try_from(wait.as_micros()).unwrap_or(Micros::MAX);
-        let due_at = now().saturating_add(wait_micros);
+        let due_at = self.clock.now().saturating_add(wait_micros);
         let queue = lane.lease.queue;
         if refusal.attempt != Attempt::None {
             self.metrics.retries.with_label_values(&[queue.as_str(), refusal.reason]).inc();
@@ -208,7 +213,7 @@ impl Engine {
                 correlation_id = %item.correlation, channel = &*lane.channel, reason, "message is not to be answered"
             ),
             Outcome::Sent { .. } => {
-                let seconds = (now() - item.created_at) as f64 / 1e6;
+                let seconds = (self.clock.now() - item.created_at) as f64 / 1e6;
                 self.metrics.send_latency.observe(seconds);
                 tracing::info!(
                     correlation_id = %item.correlation, message_id = %item.id, channel = &*lane.channel,

@@ -56,8 +56,9 @@ use super::{
     Accepted, ChannelLedger, ChannelNews, ChannelState, Claims, ConversationFilter, ConversationView,
     Cutoffs, DeadLetterFilter, DeadLetterView, Delivery, Depth, Enqueued, Finish, Finished, Item, Lease,
     MessageFilter, MessageId, MessageView, Micros, NewSend, Outcome, PaceAsk, Page, PageRequest, Queue,
-    QueuesView, Refusal, Remedies, Replay, Replayed, Store, StoreError, Swept, Undelivered, now,
+    QueuesView, Refusal, Remedies, Replay, Replayed, Store, StoreError, Swept, Undelivered,
 };
+use crate::clock::Clock;
 
 /// Webhooks waiting for a commit at most; past it the answer is "busy" at once. At 3 MiB a body this is bounded
 /// far below by the connections that can be open.
@@ -82,6 +83,7 @@ pub struct SqliteStore {
     calls: mpsc::Sender<Call>,
     gauges: Arc<Gauges>,
     readers: Readers,
+    clock: Clock,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Dropping it ends the thread that shortens the WAL.
     stop_checkpoints: Option<mpsc::Sender<()>>,
@@ -90,7 +92,7 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens or makes the file, brings its schema up to date and takes over what a dead process left. Sends that
     /// it may have made are not repeated before `uncertain_wait` is over.
-    pub fn open(location: &Location, uncertain_wait: Duration) -> Result<Self, OpenError> {
+    pub fn open(location: &Location, uncertain_wait: Duration, clock: Clock) -> Result<Self, OpenError> {
         let (path, exclusive) = location::prepare(&location.0)?;
         let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
         let mut connection = Connection::open(&path).map_err(sqlite)?;
@@ -98,8 +100,8 @@ impl SqliteStore {
         schema::migrate(&mut connection)
             .map_err(|source| OpenError::Schema { path: path.clone(), source })?;
         let gauges = Arc::new(Gauges::default());
-        let memory = Memory::new(Uuid::now_v7().simple().to_string(), now());
-        let left = recovery::take_over(&connection, now(), uncertain_wait).map_err(sqlite)?;
+        let memory = Memory::new(Uuid::now_v7().simple().to_string(), clock.now());
+        let left = recovery::take_over(&connection, clock.now(), uncertain_wait).map_err(sqlite)?;
         if left > 0 {
             tracing::info!(
                 conversations = left,
@@ -112,7 +114,7 @@ impl SqliteStore {
             Identity::of(&path).map_err(|source| LocationError::File { path: path.clone(), source })?;
 
         let (calls, receiver) = mpsc::channel();
-        let writer = Writer { connection, memory, identity, gauges: gauges.clone() };
+        let writer = Writer { connection, memory, identity, gauges: gauges.clone(), clock };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || {
@@ -139,7 +141,7 @@ impl SqliteStore {
         // Joined in this order: the second lives as long as anybody can still send to it.
         let threads = Mutex::new(vec![checkpoints, thread]);
         let readers = Readers::new(&path);
-        Ok(Self { calls, gauges, readers, threads, stop_checkpoints: Some(stop_checkpoints) })
+        Ok(Self { calls, gauges, readers, threads, clock, stop_checkpoints: Some(stop_checkpoints) })
     }
 
     async fn call<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, StoreError> {
@@ -301,7 +303,8 @@ impl Store for SqliteStore {
     }
 
     async fn queues(&self) -> Result<QueuesView, StoreError> {
-        self.readers.read(|sql| ledger::queues(sql, now())).await
+        let now = self.clock.now();
+        self.readers.read(move |sql| ledger::queues(sql, now)).await
     }
 
     async fn ledger(&self) -> Result<Vec<ChannelLedger>, StoreError> {

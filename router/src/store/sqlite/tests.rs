@@ -8,13 +8,13 @@ use super::*;
 use crate::store::{
     SeenKey,
     conformance::{self, batch, claiming, delivery, refusal, reply},
-    model,
+    model, now,
 };
 
 const WAIT: Duration = Duration::from_secs(5);
 
 fn open(folder: &tempfile::TempDir) -> SqliteStore {
-    SqliteStore::open(&Location(folder.path().join("router.db")), WAIT).unwrap()
+    SqliteStore::open(&Location(folder.path().join("router.db")), WAIT, Clock::default()).unwrap()
 }
 
 #[tokio::test]
@@ -34,7 +34,9 @@ async fn random_operations_agree_with_a_simple_model() {
         let folder = fast_folder();
         let location = Location(folder.path().join("router.db"));
         let wait = Duration::from_secs(600);
-        let make = async || Arc::new(SqliteStore::open(&location, wait).unwrap()) as Arc<dyn Store>;
+        let make = async || {
+            Arc::new(SqliteStore::open(&location, wait, Clock::default()).unwrap()) as Arc<dyn Store>
+        };
         model::check(make, seed, 50).await;
     }
 }
@@ -116,6 +118,6 @@ fn a_file_that_is_no_database_is_refused_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("router.db");
     std::fs::write(&path, "this is not a database, it is a text file of some length").unwrap();
-    let error = SqliteStore::open(&Location(path), WAIT).unwrap_err().to_string();
+    let error = SqliteStore::open(&Location(path), WAIT, Clock::default()).unwrap_err().to_string();
     assert!(error.contains("can't be") && !error.contains('\n'), "{error}");
 }

@@ -18,9 +18,12 @@ use super::{
     identity::Identity,
     session::{Failure, Memory, Session},
 };
-use crate::store::{
-    Accepted, Claims, Delivery, Depth, Finish, Finished, Item, Lease, Micros, Outcome, Queue, Refusal,
-    StoreError, now,
+use crate::{
+    clock::Clock,
+    store::{
+        Accepted, Claims, Delivery, Depth, Finish, Finished, Item, Lease, Micros, Outcome, Queue, Refusal,
+        StoreError,
+    },
 };
 
 /// Calls, and items of webhooks, in one transaction at most, so that the first of them does not wait for long.
@@ -149,6 +152,7 @@ pub(super) struct Writer {
     pub(super) memory: Memory,
     pub(super) identity: Identity,
     pub(super) gauges: Arc<Gauges>,
+    pub(super) clock: Clock,
 }
 
 impl Writer {
@@ -215,7 +219,7 @@ impl Writer {
     fn attempt(&mut self, calls: &[Call]) -> Result<Vec<Done>, Broken> {
         execute(&self.connection, "BEGIN IMMEDIATE").map_err(Broken::Outside)?;
         let mut session = Session::new(&self.connection, &mut self.memory);
-        let now = now();
+        let now = self.clock.now();
         let mut done = Vec::with_capacity(calls.len());
         for call in calls {
             done.push(apply(&mut session, call, now).map_err(Broken::Within)?);
