@@ -242,3 +242,7 @@ pub(super) fn wall(at: Instant, now: Instant) -> Micros {
 fn micros(duration: Duration) -> Micros {
     Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }
+
+#[cfg(test)]
+#[path = "pace_tests.rs"]
+mod tests;

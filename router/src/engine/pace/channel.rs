@@ -42,7 +42,7 @@ pub(in crate::engine) struct ChannelPace {
     changed: Notify,
     /// Rung when this router's share is what it waits for.
     hungry: Arc<Notify>,
-    /// Asked for since the shares were last asked for.
+    /// Asked for and not yet looked at.
     demand: [AtomicU32; PaceKind::ALL.len()],
 }
 
@@ -64,6 +64,7 @@ pub(super) struct State {
     pub(super) display_number: Option<Arc<str>>,
     /// Counts changes of what other routers have to know.
     pub(super) news: u64,
+    asked: [SlidingWindow; PaceKind::ALL.len()],
     fastest: Fastest,
     crowd: Line,
     closed_crowd: Line,
@@ -135,6 +136,7 @@ impl ChannelPace {
                 breaker: Breaker::default(),
                 display_number: None,
                 news: 0,
+                asked: PaceKind::ALL.map(|_| SlidingWindow::new(u32::MAX)),
                 fastest: Fastest::new(now),
                 crowd: Line::default(),
                 closed_crowd: Line::default(),
@@ -284,10 +286,14 @@ impl ChannelPace {
         self.demand[index(kind)].fetch_add(count, Ordering::Relaxed);
     }
 
-    /// What was asked for since the last call, and what still waits.
+    /// What this router would send in a second: what was asked for in the last one, and what still waits.
     pub(super) fn take_demand(&self, kind: PaceKind) -> u32 {
+        let now = Instant::now();
         let asked = self.demand[index(kind)].swap(0, Ordering::Relaxed);
-        asked.max(u32::try_from(self.waiting(kind)).unwrap_or(u32::MAX))
+        let mut state = self.lock();
+        let lately = &mut state.asked[index(kind)];
+        lately.record(now, asked, now);
+        lately.used(now).saturating_add(u32::try_from(self.waiting(kind)).unwrap_or(u32::MAX))
     }
 
     fn leave(&self, permit: &Permit, answer: Option<&Result<Sent, SendError>>) -> Effects {
