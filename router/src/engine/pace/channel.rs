@@ -329,8 +329,9 @@ impl State {
     }
 
     fn apply(&mut self, verdict: &Verdict, is_probe: bool, now: Instant, effects: &mut Effects) {
-        if verdict.sent && self.gate.open().is_some() {
-            effects.opened = true;
+        // A send that began before the stop may succeed after it, and proves nothing.
+        if verdict.sent && is_probe {
+            effects.opened = self.gate.open().is_some();
         } else if let Some(stop) = &verdict.stop {
             // Where others probe too, one of them has to be the first, so that the others hear of it.
             let later = if self.shares.is_some() { rand::random::<f64>() * 0.1 } else { 0.0 };

@@ -73,8 +73,8 @@ async fn a_send_that_was_not_made_gives_its_room_back() {
 
 #[tokio::test]
 async fn a_stop_turns_everybody_away_until_one_send_has_found_out() {
-    let channel = channel(1, false);
-    let first = admit(&channel).await.unwrap();
+    let channel = channel(2, false);
+    let (first, late) = (admit(&channel).await.unwrap(), admit(&channel).await.unwrap());
     let waiting = tokio::spawn({
         let channel = channel.clone();
         async move { admit(&channel).await.map(drop) }
@@ -85,6 +85,9 @@ async fn a_stop_turns_everybody_away_until_one_send_has_found_out() {
     let effects = first.answered(&rejected(190));
     assert!(effects.stopped.is_some_and(|stop| stop.is_new && stop.wait == STOPPED_WAIT));
     assert!(matches!(waiting.await.unwrap(), Err(Refused::Closed { .. })));
+
+    assert!(!late.answered(&sent()).opened, "it began before");
+    assert!(channel.closed_until(Instant::now()).is_some());
 
     channel.lock().gate.recheck(Instant::now());
     let probe = admit(&channel).await.unwrap();
