@@ -9,7 +9,7 @@ CARGO ?= cargo
 COMPOSE ?= docker compose
 
 .PHONY: help run sandbox-up build release fmt lint test test-router test-server chaos bench openapi docs doc deny \
-	chart-test chart-docs e2e \
+	kind-up kind-down dev chart-test chart-docs e2e \
 	up down restart logs logs-router logs-server status smoke clean clean-data check-env ngrok \
 	test-router-docker test-server-docker image-sizes
 
@@ -57,6 +57,18 @@ logs-router: ## follow the router's log
 logs-server: ## follow the server's log
 	@scripts/need docker
 	@scripts/foreground $(COMPOSE) logs --follow --tail 100 server
+
+##@ On Kubernetes, without an account (Docker, kind, helm, kubectl)
+
+kind-up: ## start a cluster on this machine with kind
+	@scripts/kind-up
+
+dev: ## router, server and sandbox on that cluster, built again at every change where skaffold is installed
+	@scripts/foreground scripts/dev
+
+kind-down: ## remove the cluster
+	@scripts/need kind
+	kind delete cluster --name whatsapp-router
 
 ##@ Tests and checks
 
