@@ -208,6 +208,17 @@ impl Shadow {
         }
     }
 
+    /// No status could arrive while nobody was there: what is in doubt waits anew.
+    pub(super) fn rest_in_doubt(&mut self, until: Micros) {
+        let in_doubt = |lane: &Lane| lane.items.values().any(|work| work.uncertain != Some(false));
+        let outbox = self.lanes.iter_mut().filter(|((queue, _), _)| *queue == Queue::Outbox as usize);
+        for (_, lane) in outbox.filter(|(_, lane)| in_doubt(lane)) {
+            if let Hold::Due(due_at) = lane.hold {
+                lane.hold = Hold::Due(due_at.max(until));
+            }
+        }
+    }
+
     /// Lanes of a queue that are due at `at`.
     pub(super) fn due(&self, queue: Queue, at: Micros) -> Vec<Chat> {
         let is_due = |lane: &Lane| matches!(lane.hold, Hold::Due(due_at) if due_at <= at);

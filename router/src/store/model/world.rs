@@ -37,6 +37,7 @@ impl Run {
             let due_at = if held.queue == Queue::Inbox { 0 } else { now() + FAR };
             self.shadow.in_doubt(held.queue, held.chat, due_at);
         }
+        self.shadow.rest_in_doubt(now() + FAR);
     }
 
     pub(super) fn all_held(&self) -> Vec<Held> {

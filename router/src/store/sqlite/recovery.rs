@@ -19,6 +19,12 @@ pub(super) fn take_over(sql: &Connection, now: Micros, uncertain_wait: Duration)
          WHERE due_at IS NULL",
         [now, outbox_due_at],
     )?;
+    // While no router ran no status could arrive, so that time does not count.
+    sql.execute(
+        "UPDATE lane SET due_at = ?1 WHERE queue = 2 AND due_at < ?1 AND (uncertain = 1 OR EXISTS (
+             SELECT 1 FROM work WHERE queue = 2 AND work.conversation = lane.conversation AND uncertain = 1))",
+        [outbox_due_at],
+    )?;
     for queue in [1, 2] {
         sql.execute(
             "UPDATE lane SET due_at = ?2 WHERE queue = ?1 AND due_at > ?3",

@@ -61,6 +61,12 @@ async fn work_that_was_leased_when_the_process_ended_is_due_again_and_uncertain(
     );
     let outbox = store.claim_as_of(Queue::Outbox, 8, Some(now() + 6_000_000)).await.unwrap().claims;
     assert!(outbox.len() == 1 && outbox[0].item.uncertain);
+    store.defer(outbox[0].lease, &outbox[0].item, refusal(true), 0).await.unwrap();
+    drop(store);
+
+    let store = open(&folder);
+    let rests = store.claim(Queue::Outbox, 8).await.unwrap().claims.len();
+    assert_eq!(rests, 0, "while nobody was there no status could tell");
     let inbox = store.claim(Queue::Inbox, 8).await.unwrap().claims;
     assert_eq!(inbox.len(), 1, "two messages of one conversation");
     let old = Lease { token: claims[0].lease.token, ..inbox[0].lease };
