@@ -62,6 +62,8 @@ pub struct ChaosOptions {
     pub seed: u64,
     /// Gets the report, and the logs and histories of cases that fail.
     pub folder: PathBuf,
+    /// Whether logs and histories are kept of cases that pass, too.
+    pub keep: bool,
     /// Whether each case is announced on standard error.
     pub progress: bool,
 }
@@ -96,6 +98,7 @@ struct Context {
     store: Store,
     rounds: usize,
     short: bool,
+    keep: bool,
     seed: u64,
     folder: PathBuf,
 }
@@ -131,6 +134,7 @@ pub async fn run(options: &ChaosOptions) -> Report {
                 store: *store,
                 rounds: options.rounds.max(1),
                 short: options.short,
+                keep: options.keep,
                 seed: options.seed,
                 folder: options.folder.clone(),
             };

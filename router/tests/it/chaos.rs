@@ -10,6 +10,7 @@ async fn in_short(store: Store) {
         filter: String::new(),
         rounds: 1,
         short: true,
+        keep: false,
         seed: u64::from(std::process::id()),
         folder: Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos"),
         progress: false,

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::history::{Cause, History, Ledger, Policy, Reply, Said};
 
-/// From Graph's taking a message to the router's commit, at most, on a busy machine. Milliseconds.
-const UNDER_WAY: u64 = 1_000;
+/// From Graph's taking a message to the router's commit, at most, on a machine whose disk is busy. Milliseconds.
+const UNDER_WAY: u64 = 3_000;
 /// What was on the wire when the router died may be taken a little later. Milliseconds.
 const ON_THE_WIRE: u64 = 300;
 

@@ -33,20 +33,40 @@ pub(super) async fn ask(router: &str) -> Asked {
     }
 }
 
-/// The line over all channels.
+/// The account over all channels.
 fn read(answer: &Value) -> Option<Ledger> {
-    let total = answer.get("total").unwrap_or(answer);
-    let number = |name: &str| total.get(name)?.as_i64();
+    let inbox = |name: &str| answer.get("inbox")?.get(name)?.as_i64();
+    let outbox = |name: &str| answer.get("outbox")?.get(name)?.as_i64();
     Some(Ledger {
-        accepted: number("accepted")?,
-        answered: number("answered")?,
-        not_to_be_answered: number("not_to_be_answered")?,
-        inbox_in_flight: number("inbox_in_flight")?,
-        inbox_dead: number("inbox_dead")?,
-        queued: number("queued")?,
-        sent: number("sent")?,
-        outbox_in_flight: number("outbox_in_flight")?,
-        outbox_dead: number("outbox_dead")?,
-        discarded: number("discarded")?,
+        accepted: inbox("accepted")?,
+        answered: inbox("answered")?,
+        not_to_be_answered: inbox("not_to_be_answered")?,
+        inbox_in_flight: inbox("in_flight")?,
+        inbox_dead: inbox("dead")?,
+        queued: outbox("queued")?,
+        sent: outbox("sent")?,
+        outbox_in_flight: outbox("in_flight")?,
+        outbox_dead: outbox("dead")?,
+        discarded: outbox("discarded")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_account_that_lacks_a_number_is_none() {
+        let mut answer = json!({
+            "balanced": true,
+            "inbox": {"accepted": 9, "answered": 4, "not_to_be_answered": 2, "in_flight": 2, "dead": 1, "gap": 0},
+            "outbox": {"queued": 5, "sent": 1, "in_flight": 1, "dead": 1, "discarded": 2, "gap": 0},
+        });
+        let ledger = read(&answer).unwrap();
+        assert_eq!((ledger.accepted, ledger.inbox_dead, ledger.queued, ledger.discarded), (9, 1, 5, 2));
+        answer["outbox"].as_object_mut().unwrap().remove("sent");
+        assert_eq!(read(&answer), None);
+    }
 }

@@ -76,6 +76,8 @@ pub(super) struct Scene {
     /// Kills and other faults so far.
     pub(super) faults: usize,
     pub(super) note: String,
+    /// What happened that should not have.
+    strange: Vec<String>,
     setup: Setup,
     logs: PathBuf,
     began: Instant,
@@ -152,6 +154,7 @@ impl Scene {
             rng: StdRng::seed_from_u64(context.seed),
             faults: 0,
             note: String::new(),
+            strange: Vec::new(),
             setup,
             logs,
             began,
@@ -224,7 +227,7 @@ impl Scene {
         for router in 0..self.stack.router_count() {
             if let Some(status) = self.stack.router_ended_at(router) {
                 // Whoever wanted it to end has seen it before.
-                self.note = format!("{} a router ended by itself with {status}", self.note);
+                self.strange.push(format!("router {router} ended by itself: {status}"));
             }
             if self.stack.router_pid_at(router).is_none() {
                 self.start(router).await?;
@@ -288,20 +291,22 @@ impl Scene {
             account,
         };
         let shut_down = self.stack.shutdown().await;
-        if fine {
+        if fine && !context.keep {
             let _ = std::fs::remove_dir_all(&self.logs);
         } else {
             let file = self.logs.join("history.json");
             std::fs::write(&file, serde_json::to_vec_pretty(&history).unwrap_or_default())
                 .map_err(ChaosError::Files)?;
-            super::explain::print(&history, &row, &self.logs);
+            if !fine {
+                super::explain::print(&history, &row, &self.logs);
+            }
         }
         shut_down?;
         Ok(row)
     }
 
     async fn history(&self) -> History {
-        let (mut replies, mut strange) = (Vec::new(), Vec::new());
+        let (mut replies, mut strange) = (Vec::new(), self.strange.clone());
         for message in self.stack.simulator().messages() {
             match read_reply(&message) {
                 Ok(reply) => replies.push(reply),

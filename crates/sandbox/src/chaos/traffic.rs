@@ -39,12 +39,12 @@ pub(super) struct Manner {
 impl Default for Manner {
     fn default() -> Self {
         Self {
-            people: 12,
+            people: 16,
             gap: Duration::from_millis(80),
             twice: 0.0,
             together: 0.0,
             at_once: 1,
-            patience: Duration::from_secs(5),
+            patience: Duration::from_secs(3),
         }
     }
 }

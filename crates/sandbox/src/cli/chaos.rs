@@ -27,6 +27,9 @@ pub(super) struct ChaosArguments {
     /// Gets the report, and the logs and histories of cases that fail
     #[arg(long, default_value = "chaos-results", value_name = "DIR")]
     results: PathBuf,
+    /// Keep logs and histories of cases that pass, too
+    #[arg(long)]
+    keep: bool,
     /// Print the names of the cases
     #[arg(long)]
     list: bool,
@@ -57,6 +60,7 @@ async fn run(arguments: &ChaosArguments) -> ExitCode {
         filter: arguments.case.clone(),
         rounds: arguments.rounds,
         short: arguments.short,
+        keep: arguments.keep,
         seed: arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
         folder: arguments.results.clone(),
         progress: true,

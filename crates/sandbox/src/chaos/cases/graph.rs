@@ -12,7 +12,9 @@ use super::super::{
 
 /// Statuses say that the message went out, so hardly any has to be repeated.
 pub(super) async fn lost_answers(context: Context) -> Result<Row, ChaosError> {
-    let mut scene = Scene::open(&context, Setup::default()).await?;
+    // Longer than a status takes on a busy machine.
+    let env = vec![("SEND_UNCERTAIN_WAIT", "4s".to_owned())];
+    let mut scene = Scene::open(&context, Setup { env, ..Setup::default() }).await?;
     scene.faults(json!({"graph": {"lost_answers": {"rate": 0.1}}}))?;
     scene.faults += 1;
     tokio::time::sleep(context.seconds(8.0, 2.0)).await;
