@@ -27,10 +27,7 @@ use crate::{
         Ambiguity, Backend, Channel, DeliveryPolicy, Route as MessageRoute, Table, TableError, Wanted,
     },
     settings::Settings,
-    store::{
-        Store,
-        sqlite::{OpenError, SqliteStore},
-    },
+    store::{self, OpenError, OpenOptions, Store},
 };
 
 /// From the signal to the end, at most: within the 35 s that compose and Kubernetes are told to wait. A send that is
@@ -65,11 +62,12 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let health = Health::new();
     // The port first: it is what a second instance by mistake collides with.
     let listeners = Running::bind(&settings.http)?;
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
-        &settings.database,
-        settings.delivery.uncertain_wait,
-        settings.testing.clock,
-    )?);
+    let options = OpenOptions {
+        uncertain_wait: settings.delivery.uncertain_wait,
+        lease_time: settings.delivery.lease_time,
+        clock: settings.testing.clock,
+    };
+    let store: Arc<dyn Store> = store::open(&settings.database, options).await?;
     let store_check = health.register("store");
     store_check.ok();
 

@@ -12,7 +12,7 @@ use service::{
 };
 
 pub use self::{delivery::DeliverySettings, testing::TestSettings, whatsapp::WhatsAppSettings};
-use crate::{pacing::Limits, store::sqlite::Location};
+use crate::{pacing::Limits, store::DatabaseUrl};
 
 /// Everything that the process is told from outside.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Settings {
     pub whatsapp: WhatsAppSettings,
     pub limits: Limits,
     pub delivery: DeliverySettings,
-    pub database: Location,
+    pub database: DatabaseUrl,
     pub testing: TestSettings,
 }
 
@@ -34,10 +34,16 @@ impl Settings {
         let limits = Limits::read(env);
         let delivery = DeliverySettings::read(env);
         let database = env
-            .var("DATABASE_URL", "where messages and unfinished work are kept: `sqlite://<file>`")
+            .var(
+                "DATABASE_URL",
+                "where messages and unfinished work are kept: `sqlite://<file>` for one router, or \
+                 `postgres://<user>:<password>@<host>/<database>?sslmode=<disable, prefer or require>` for any number; \
+                 `&sslrootcert=<file>` names authorities to trust in place of the system's",
+            )
             .default("sqlite://data/router.db")
-            .hint("write sqlite://data/router.db for a file in the folder data, sqlite:///data/router.db for an absolute path")
-            .parse::<Location>();
+            .hint("write sqlite://data/router.db for a file in the folder data, sqlite:///data/router.db for an absolute path, postgres://user:password@host:5432/database for PostgreSQL")
+            .secret()
+            .parse::<DatabaseUrl>();
         let http = HttpSettings::read(env, "ROUTER_LISTEN", "0.0.0.0:8000");
         let log = LogSettings::read(env);
         let testing = TestSettings::read(env);

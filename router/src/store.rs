@@ -6,9 +6,13 @@
 
 #[cfg(test)]
 mod conformance;
+mod contacts;
+pub mod database;
 pub mod delivery_state;
+mod fair_share;
 #[cfg(test)]
 mod model;
+pub mod postgres;
 mod shared_state;
 pub mod sqlite;
 mod types;
@@ -20,6 +24,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::{
+    database::{DatabaseUrl, OpenError, OpenOptions, open},
     delivery_state::DeliveryState,
     shared_state::{ChannelNews, ChannelState, PaceAsk, PaceKind, Stopped},
     types::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use service::settings::Env;
+use service::settings::{Env, parse_duration};
 use url::Url;
 
 use super::whatsapp::base_url;
@@ -15,6 +15,8 @@ pub struct DeliverySettings {
     pub backend_timeout: Duration,
     pub reply_max_age: Duration,
     pub uncertain_wait: Duration,
+    /// How long a lease holds without a sign of life, where several routers share a database.
+    pub lease_time: Duration,
     pub dispatch_concurrency: u32,
     pub delivery_concurrency: u32,
 }
@@ -35,6 +37,10 @@ impl DeliverySettings {
             .var("SEND_UNCERTAIN_WAIT", "how long to wait for a status that tells whether a send without an answer went out, before it is repeated")
             .default("5s")
             .duration();
+        let lease_time = env
+            .var("LEASE_DURATION", "on PostgreSQL: how long the conversations of a router that gives no sign of life stay its own, before others go on with them; a sign is given every sixth of it")
+            .default("30s")
+            .parse_with(lease_time);
         let dispatch_concurrency = env
             .var(
                 "DISPATCH_CONCURRENCY",
@@ -54,6 +60,7 @@ impl DeliverySettings {
             backend_timeout: backend_timeout?,
             reply_max_age: reply_max_age?,
             uncertain_wait: uncertain_wait?,
+            lease_time: lease_time?,
             dispatch_concurrency: dispatch_concurrency?,
             delivery_concurrency: delivery_concurrency?,
         })
@@ -65,6 +72,16 @@ fn process_url(base: &Url) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}/process", base.path().trim_end_matches('/')));
     url
+}
+
+/// Shorter, and a busy moment would look like a death; longer, and a death would keep people waiting.
+fn lease_time(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    if (Duration::from_secs(2)..=Duration::from_secs(600)).contains(&time) {
+        Ok(time)
+    } else {
+        Err("is not from 2s to 10m".to_owned())
+    }
 }
 
 pub(super) fn positive(text: &str) -> Result<u32, String> {

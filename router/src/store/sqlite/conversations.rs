@@ -5,7 +5,10 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, params};
 
 use super::session::{Conversation, Session};
-use crate::store::{Contact, Micros};
+use crate::store::{
+    Contact, Micros,
+    contacts::{is_somebody_else, merged},
+};
 
 impl Session<'_> {
     /// The conversation and its contact with what `seen` adds.
@@ -155,47 +158,5 @@ impl Session<'_> {
             )?
             .execute(params![id, contact.wa_id, contact.user_id, contact.username, contact.name])?;
         Ok(())
-    }
-}
-
-fn is_somebody_else(known: &Contact, seen: &Contact) -> bool {
-    matches!((&known.user_id, &seen.user_id), (Some(known), Some(seen)) if known != seen)
-}
-
-/// What is known with what was seen laid over it; `None` when that changes nothing. The key stays.
-fn merged(known: &Contact, seen: &Contact) -> Option<Contact> {
-    let newer = |known: &Option<String>, seen: &Option<String>| seen.clone().or_else(|| known.clone());
-    let contact = Contact {
-        key: known.key.clone(),
-        wa_id: newer(&known.wa_id, &seen.wa_id),
-        user_id: newer(&known.user_id, &seen.user_id),
-        username: newer(&known.username, &seen.username),
-        name: newer(&known.name, &seen.name),
-    };
-    (contact != *known).then_some(contact)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn contact(wa_id: Option<&str>, user_id: Option<&str>, name: Option<&str>) -> Contact {
-        Contact {
-            key: "k".to_owned(),
-            wa_id: wa_id.map(str::to_owned),
-            user_id: user_id.map(str::to_owned),
-            username: None,
-            name: name.map(str::to_owned),
-        }
-    }
-
-    #[test]
-    fn news_is_added_and_silence_takes_nothing_away() {
-        let known = contact(Some("1"), None, Some("Ada"));
-        assert_eq!(merged(&known, &contact(Some("1"), None, None)), None);
-        assert_eq!(
-            merged(&known, &contact(None, Some("US.2"), None)),
-            Some(contact(Some("1"), Some("US.2"), Some("Ada")))
-        );
     }
 }
