@@ -2,6 +2,7 @@
 
 mod chaos;
 mod load;
+mod peak;
 mod relay;
 mod run;
 mod serve;
@@ -28,6 +29,8 @@ enum Command {
     Run(run::RunArguments),
     /// Load with an exact account; exit code 1 when anything was lost, duplicated or reordered
     Load(load::LoadArguments),
+    /// The peak that Meta says to be ready for: ten statuses for each message, in batches; acknowledged how fast
+    Peak(peak::PeakArguments),
     /// Kill, starve and disconnect the routers, and prove that nothing was lost; exit code 1 when something was
     Chaos(chaos::ChaosArguments),
     /// The simulator and the phone page alone, set up by the environment (for docker compose)
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::main(arguments),
         Command::Load(arguments) => load::main(&arguments),
+        Command::Peak(arguments) => peak::main(&arguments),
         Command::Chaos(arguments) => chaos::main(&arguments),
         Command::Serve => serve::main(),
         Command::Relay => relay::main(),

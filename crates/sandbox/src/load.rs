@@ -4,6 +4,7 @@
 mod client;
 mod execute;
 mod generator;
+mod peak;
 mod percentiles;
 mod plan;
 mod process;
@@ -13,11 +14,12 @@ mod tally;
 use std::time::Duration;
 
 pub use execute::run;
+pub use peak::{PeakOptions, PeakReport, run as run_peak};
 pub use percentiles::Percentiles;
 pub use process::Usage;
 pub use report::Report;
 
-use crate::stack::StackError;
+use crate::{postgres::PostgresError, stack::StackError};
 
 /// What runs between the webhook and the Graph API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -25,6 +27,8 @@ use crate::stack::StackError;
 pub enum Mode {
     /// The router, which stores before it answers and keeps the order.
     Durable,
+    /// The same on a private PostgreSQL.
+    Postgres,
     /// `sandbox relay`: the same HTTP hops and nothing else. What a router without storage could reach.
     Relay,
 }
@@ -57,6 +61,8 @@ pub enum LoadError {
         "this run would be {0} messages, more than the {1} that fit into memory; lower the rate or the seconds"
     )]
     TooMany(u64, usize),
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
     #[error("could not find the own program: {0}")]
     OwnProgram(std::io::Error),
 }

@@ -1,11 +1,14 @@
 //! `sandbox load`: how much, how fast, and whether every message was answered once and in order.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, ValueEnum};
 use service::{cli, shutdown::Shutdown};
 
-use crate::load::{self, LoadOptions, Mode, Report};
+use crate::{
+    load::{self, LoadOptions, Mode, Report},
+    postgres::{Cluster, HOW_TO_INSTALL},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct LoadArguments {
@@ -44,8 +47,12 @@ enum Which {
     Durable,
     /// The same HTTP hops without storage and order, for comparison
     Relay,
-    /// One after the other
+    /// The router on a private PostgreSQL
+    Postgres,
+    /// The router on SQLite and the relay, one after the other
     Both,
+    /// All three, one after the other; without PostgreSQL where it is not installed
+    All,
 }
 
 impl LoadArguments {
@@ -79,6 +86,14 @@ async fn run(arguments: &LoadArguments) -> ExitCode {
     let modes: &[Mode] = match arguments.mode {
         Which::Durable => &[Mode::Durable],
         Which::Relay => &[Mode::Relay],
+        Which::Postgres => &[Mode::Postgres],
+        Which::All => match Cluster::available() {
+            Ok(_) => &[Mode::Durable, Mode::Relay, Mode::Postgres],
+            Err(reason) => {
+                eprintln!("NOT RUN: postgresql: {reason}; {HOW_TO_INSTALL}");
+                &[Mode::Durable, Mode::Relay]
+            }
+        },
         Which::Both => &[Mode::Durable, Mode::Relay],
     };
     if cfg!(debug_assertions) {
@@ -96,9 +111,16 @@ async fn run(arguments: &LoadArguments) -> ExitCode {
             Err(error) => return cli::fail(&error),
         }
     }
-    if let [durable, relay] = reports.as_slice() {
-        let share = 100.0 * durable.throughput / relay.throughput.max(1.0);
-        print(&format!("durable reaches {share:.0} % of the relay's throughput\n"));
+    if let [durable, others @ ..] = reports.as_slice() {
+        for other in others {
+            let (better, worse, of) = match other.mode {
+                Mode::Postgres => (durable, other, "postgres"),
+                _ => (other, durable, "durable"),
+            };
+            let share = 100.0 * worse.throughput / better.throughput.max(1.0);
+            let whole = if of == "durable" { "the relay" } else { "durable on sqlite" };
+            print(&format!("{of} reaches {share:.0} % of the throughput of {whole}\n"));
+        }
     }
     if let Some(file) = &arguments.json
         && let Err(error) = std::fs::write(file, json(&reports))
@@ -112,20 +134,25 @@ async fn run(arguments: &LoadArguments) -> ExitCode {
     }
 }
 
-/// One report as itself, two under the names of their modes.
+/// One report as itself, several under the names of their modes.
 fn json(reports: &[Report]) -> String {
     let json = match reports {
-        [durable, relay] => {
-            serde_json::to_string_pretty(&serde_json::json!({"durable": durable, "relay": relay}))
-        }
         [one] => serde_json::to_string_pretty(one),
-        _ => Ok(String::new()),
+        several => {
+            let name = |report: &Report| match report.mode {
+                Mode::Durable => "durable",
+                Mode::Relay => "relay",
+                Mode::Postgres => "postgres",
+            };
+            let named: BTreeMap<_, _> = several.iter().map(|report| (name(report), report)).collect();
+            serde_json::to_string_pretty(&named)
+        }
     };
     // Only maps with keys that are no strings could fail here.
     json.unwrap_or_default() + "\n"
 }
 
 #[expect(clippy::print_stdout, reason = "the report is what the command is run for")]
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     println!("{text}");
 }

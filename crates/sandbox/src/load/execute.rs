@@ -14,6 +14,7 @@ use super::{
     tally::Tally,
 };
 use crate::{
+    postgres,
     simulator::{Recording, SimulatorOptions, StatusOptions},
     stack::{Stack, StackBuilder},
 };
@@ -34,7 +35,8 @@ const STATUS_WINDOW: Duration = Duration::from_millis(100);
 pub async fn run(options: &LoadOptions) -> Result<Report, LoadError> {
     let plan = check(options)?;
     let capacity = capacity(options)?;
-    let stack = builder(options)?.start().await?;
+    let cluster = Cluster::for_mode(options.mode)?;
+    let stack = cluster.builder(builder(options.mode, options.statuses)?)?.start().await?;
     let tally = Arc::new(Tally::new(plan, capacity));
     stack.simulator().observe(Arc::clone(&tally) as Arc<dyn crate::simulator::Observer>);
     // What was needed only to start is given back after a moment.
@@ -83,8 +85,24 @@ fn capacity(options: &LoadOptions) -> Result<usize, LoadError> {
     usize::try_from(messages).ok().filter(|count| *count <= MOST).ok_or(LoadError::TooMany(messages, MOST))
 }
 
-fn builder(options: &LoadOptions) -> Result<StackBuilder, LoadError> {
-    let after = |wanted: u8| (options.statuses >= wanted).then_some(STATUS_WINDOW * u32::from(wanted));
+/// A database server for the time of a run, where the mode needs one.
+pub(super) struct Cluster(Option<postgres::Cluster>);
+
+impl Cluster {
+    pub(super) fn for_mode(mode: Mode) -> Result<Self, LoadError> {
+        Ok(Self((mode == Mode::Postgres).then(postgres::Cluster::start).transpose()?))
+    }
+
+    pub(super) fn builder(&self, builder: StackBuilder) -> Result<StackBuilder, LoadError> {
+        Ok(match &self.0 {
+            Some(cluster) => builder.database(cluster.new_database()?),
+            None => builder,
+        })
+    }
+}
+
+pub(super) fn builder(mode: Mode, statuses: u8) -> Result<StackBuilder, LoadError> {
+    let after = |wanted: u8| (statuses >= wanted).then_some(STATUS_WINDOW * u32::from(wanted));
     let statuses = StatusOptions {
         sent: after(1),
         delivered: after(2),
@@ -101,8 +119,8 @@ fn builder(options: &LoadOptions) -> Result<StackBuilder, LoadError> {
     // Meta's limits are what keeps a router slow in real life; here its own limits are wanted.
     let builder =
         Stack::builder().simulator(change).router_env("LOG_LEVEL", "warn").server_env("LOG_LEVEL", "warn");
-    Ok(match options.mode {
-        Mode::Durable => builder,
+    Ok(match mode {
+        Mode::Durable | Mode::Postgres => builder,
         Mode::Relay => {
             builder.router_program(std::env::current_exe().map_err(LoadError::OwnProgram)?, &["relay"])
         }
@@ -110,7 +128,7 @@ fn builder(options: &LoadOptions) -> Result<StackBuilder, LoadError> {
 }
 
 /// Until every accepted message is answered, or nothing has come for a while.
-async fn wait_for_replies(tally: &Tally) {
+pub(super) async fn wait_for_replies(tally: &Tally) {
     let begin = Instant::now();
     let (mut last, mut progress) = (tally.arrived_count(), Instant::now());
     while last < tally.accepted_count() && progress.elapsed() < QUIET && begin.elapsed() < LONGEST_WAIT {
@@ -123,14 +141,14 @@ async fn wait_for_replies(tally: &Tally) {
     tokio::time::sleep(ECHOES).await;
 }
 
-struct Processes {
-    router: Usage,
-    server: Usage,
-    own: Usage,
+pub(super) struct Processes {
+    pub(super) router: Usage,
+    pub(super) server: Usage,
+    pub(super) own: Usage,
 }
 
 impl Processes {
-    fn look(stack: &Stack) -> Self {
+    pub(super) fn look(stack: &Stack) -> Self {
         let of = |pid: Option<u32>| pid.map(Usage::of).unwrap_or_default();
         Self {
             router: of(stack.router_pid()),
@@ -140,7 +158,7 @@ impl Processes {
     }
 }
 
-fn address(url: &str) -> SocketAddr {
+pub(super) fn address(url: &str) -> SocketAddr {
     let address = url.trim_start_matches("http://").parse();
     // The stack makes its URLs from socket addresses.
     address.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)))

@@ -119,6 +119,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mode, arrangement) = match self.mode {
             Mode::Durable => ("durable", "router"),
+            Mode::Postgres => ("postgres", "router"),
             Mode::Relay => ("relay", "relay (no storage, no order)"),
         };
         let pace = match (self.open_loop, self.target_rate) {

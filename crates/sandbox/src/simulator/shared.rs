@@ -30,6 +30,9 @@ use super::{
 pub trait Observer: Send + Sync {
     /// `to` is digits or a user id, `text` what a person reads.
     fn taken(&self, to: &str, text: &str);
+
+    /// The message was given this id; `callback_data` is what its sender wants to read in its statuses.
+    fn named(&self, _to: &str, _wamid: &str, _callback_data: Option<&str>) {}
 }
 
 pub(crate) struct Shared {

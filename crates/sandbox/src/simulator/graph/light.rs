@@ -47,6 +47,9 @@ pub(super) fn take(shared: &Shared, number: usize, body: &[u8]) -> Option<Bytes>
         r#"{{"messaging_product":"whatsapp","contacts":[{{"input":"{}","wa_id":"{to}"}}],"messages":[{{"id":"{id}"}}]}}"#,
         text.to
     );
+    if let Some(observer) = shared.observer.get() {
+        observer.named(to, &id, text.biz_opaque_callback_data.as_deref());
+    }
     let callback_data = text.biz_opaque_callback_data.map(Cow::into_owned);
     let sent =
         SentMessage { number, id, recipient_id: to.to_owned(), recipient_user_id: None, callback_data };
