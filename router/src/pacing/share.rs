@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// Whoever gave up what this share gained may have used it in the second before, and its last sends may still be on
-/// their way.
-const GAIN_AFTER: Duration = Duration::from_millis(1_100);
+/// Whoever gave up what this share gained may have used it in the second before. The rest is for the way: it used it
+/// until the store's answer reached it, and its last sends had to reach Graph then.
+const GAIN_AFTER: Duration = Duration::from_millis(1_500);
 
 /// See the module. Nothing until the first grant.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ mod tests {
         let mut share = Share::default();
         assert_eq!(share.get(start), 0);
         share.grant(30, start, start, HOLDS);
-        assert_eq!(share.get(start + ms(1_099)), 0);
+        assert_eq!(share.get(start + GAIN_AFTER - ms(1)), 0);
         assert_eq!(share.get(start + GAIN_AFTER), 30);
         share.grant(10, start + ms(2_000), start + ms(2_000), HOLDS);
         assert_eq!(share.get(start + ms(2_000)), 10);
@@ -81,11 +81,12 @@ mod tests {
             share.grant(30, start + ms(at), start + ms(at), HOLDS);
         }
         assert_eq!(share.get(start + GAIN_AFTER), 30);
-        share.grant(50, start + ms(1_200), start + ms(1_200), HOLDS);
-        assert_eq!(share.get(start + ms(1_200)), 30);
-        share.grant(40, start + ms(1_300), start + ms(1_300), HOLDS);
-        assert_eq!(share.get(start + ms(2_300)), 30, "less than was promised counts from its own time");
-        assert_eq!(share.get(start + ms(2_400)), 40);
+        let later = start + ms(2_000);
+        share.grant(50, later, later, HOLDS);
+        assert_eq!(share.get(later), 30);
+        share.grant(40, later + ms(100), later + ms(100), HOLDS);
+        assert_eq!(share.get(later + GAIN_AFTER), 30, "less than was promised counts from its own time");
+        assert_eq!(share.get(later + GAIN_AFTER + ms(100)), 40);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox::stack::Stack;
+use sandbox::{postgres::Cluster, simulator::GraphMessage, stack::Stack};
 use serde_json::json;
 
 use crate::harness::{PATIENCE, builder, by_contact, echoed, faults, get, idle, metric, replies, webhook};
@@ -35,6 +35,17 @@ async fn logged(stack: &Stack, words: &str) {
     until(words, stack, async || stack.router_output().contains(words)).await;
 }
 
+/// As Graph counts: by the times at which the messages arrived.
+fn assert_never_over(limit: usize, replies: &[GraphMessage]) {
+    let mut times: Vec<_> = replies.iter().map(|reply| reply.at).collect();
+    times.sort_unstable();
+    for (first, &at) in times.iter().enumerate() {
+        // The simulator's clock shows whole milliseconds.
+        let within = times[first..].iter().filter(|later| **later < at + 999).count();
+        assert!(within <= limit, "{within} in the second from {at}: {times:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn never_more_than_the_limit_in_any_one_second_as_graph_counts_them() {
     let limit = 20;
@@ -47,14 +58,28 @@ async fn never_more_than_the_limit_in_any_one_second_as_graph_counts_them() {
     }
     let replies = replies(&stack, 100).await;
     assert_eq!(by_contact(&replies).len(), 100);
-    let mut times: Vec<_> = replies.iter().map(|reply| reply.at).collect();
-    times.sort_unstable();
-    for (first, &at) in times.iter().enumerate() {
-        // The simulator's clock shows whole milliseconds.
-        let within = times[first..].iter().filter(|later| **later < at + 999).count();
-        assert!(within <= limit, "{within} in the second from {at}: {times:?}");
-    }
+    assert_never_over(limit, &replies);
     assert!(metric(&stack, "whatsapp_router_pacing_waits_total").await > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routers_on_one_database_keep_one_limit_together() {
+    let Some(cluster) = Cluster::start_if_available("one limit kept by several routers") else { return };
+    let cluster = cluster.unwrap();
+    let limit = 20;
+    let stack = builder()
+        .routers(3)
+        .database(cluster.new_database().unwrap())
+        .router_env("WHATSAPP_MAX_MESSAGES_PER_SECOND", limit.to_string())
+        .start()
+        .await
+        .unwrap();
+    for n in 0..12 {
+        stack.webhook(messages(|m| person(n * 10 + m), &format!("{n}"), 10)).await.unwrap();
+    }
+    let replies = replies(&stack, 120).await;
+    assert_eq!(by_contact(&replies).len(), 120);
+    assert_never_over(limit, &replies);
 }
 
 #[tokio::test(flavor = "multi_thread")]
