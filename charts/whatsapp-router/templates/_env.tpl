@@ -10,14 +10,9 @@
   value: {{ printf "%s:8000" $host | quote }}
 - name: WHATSAPP_PHONE_NUMBER_ID
   value: {{ $root.Values.whatsapp.phoneNumberId | quote }}
-- name: DATABASE_URL
 {{- if eq $root.Values.database.type "sqlite" }}
+- name: DATABASE_URL
   value: sqlite:///data/router.db
-{{- else }}
-  valueFrom:
-    secretKeyRef:
-      name: {{ $root.Values.database.postgresql.existingSecret }}
-      key: {{ $root.Values.database.postgresql.secretKey }}
 {{- end }}
 {{- if not $values.settings.serverBaseUrl }}
 - name: SERVER_BASE_URL
