@@ -1,7 +1,14 @@
 //! The HTTP side of the router: its calls, and the document that describes them.
 
+mod access;
 mod body_room;
+mod desk;
+mod json_body;
+mod keys;
+mod refused;
 mod signed_body;
+mod times;
+mod v1;
 mod webhook;
 
 use std::sync::Arc;
@@ -10,12 +17,14 @@ use async_trait::async_trait;
 use poem_openapi::{OpenApiService, Tags};
 use service::{health::Health, http::docs, metrics::Metrics, ops::OpsApi};
 
-pub use self::{body_room::BodyRoom, webhook::WebhookApi};
+pub use self::v1::{ConversationsApi, DeadLettersApi, LedgerApi, MessagesApi};
+pub use self::{access::Access, body_room::BodyRoom, desk::Desk, webhook::WebhookApi};
 use crate::{
     VERSION,
     clock::Clock,
     intake::Intake,
     metrics::RouterMetrics,
+    routing::Table,
     store::{Accepted, Delivery, StoreError},
 };
 
@@ -25,16 +34,45 @@ enum RouterTag {
     /// What Meta calls.
     #[oai(rename = "webhook")]
     Webhook,
+    /// Send, and look at what was said.
+    #[oai(rename = "messages")]
+    Messages,
+    /// Who is talked with, and who answers.
+    #[oai(rename = "conversations")]
+    Conversations,
+    /// What was given up.
+    #[oai(rename = "dead letters")]
+    DeadLetters,
+    /// What became of everything.
+    #[oai(rename = "ledger")]
+    Ledger,
+}
+
+/// The calls that need a key.
+pub type KeyedApi = (MessagesApi, ConversationsApi, DeadLettersApi, LedgerApi);
+
+/// Everything on the main port.
+pub type PublicApi = (WebhookApi, KeyedApi);
+
+/// The calls that need a key, on an engine that runs or, for the document alone, on none.
+pub fn keyed(desk: &Desk, table: &Arc<Table>) -> KeyedApi {
+    let (desk, table) = (desk.clone(), table.clone());
+    (
+        MessagesApi { desk: desk.clone(), table },
+        ConversationsApi { desk: desk.clone() },
+        DeadLettersApi { desk: desk.clone() },
+        LedgerApi { desk },
+    )
 }
 
 /// All calls of the router, those for operators included.
-pub fn service(webhook: WebhookApi, ops: OpsApi) -> OpenApiService<(WebhookApi, OpsApi), ()> {
-    described(OpenApiService::new((webhook, ops), "WhatsApp Router: router", VERSION))
+pub fn service(public: PublicApi, ops: OpsApi) -> OpenApiService<(PublicApi, OpsApi), ()> {
+    described(OpenApiService::new((public, ops), "WhatsApp Router: router", VERSION))
 }
 
 /// The calls on the main port when those for operators have a port of their own.
-pub fn public_service(webhook: WebhookApi) -> OpenApiService<WebhookApi, ()> {
-    described(OpenApiService::new(webhook, "WhatsApp Router: router", VERSION))
+pub fn public_service(public: PublicApi) -> OpenApiService<PublicApi, ()> {
+    described(OpenApiService::new(public, "WhatsApp Router: router", VERSION))
 }
 
 fn described<T>(service: OpenApiService<T, ()>) -> OpenApiService<T, ()> {
@@ -43,7 +81,8 @@ fn described<T>(service: OpenApiService<T, ()>) -> OpenApiService<T, ()> {
             "Speaks WhatsApp for a business: takes Meta's signed webhooks, stores them before it says yes, asks a \
              backend what to answer, and sends the answer, in order within each chat.\n\n\
              Every error is `application/problem+json` (RFC 9457) with a stable `code`; every answer carries \
-             `X-Request-Id`.",
+             `X-Request-Id`. Calls under `/api/v1`, `/monitoring` and `/rate-limit` need one of the keys in \
+             `ROUTER_API_KEYS`.",
         )
         .license("Apache-2.0")
         .server("/")
@@ -59,7 +98,8 @@ pub fn document() -> String {
         room: BodyRoom::default(),
         clock: Clock::default(),
     };
-    docs::document_of(&service(webhook, OpsApi::new("router", VERSION, Health::new(), metrics)))
+    let public = (webhook, keyed(&Desk::default(), &Arc::default()));
+    docs::document_of(&service(public, OpsApi::new("router", VERSION, Health::new(), metrics)))
 }
 
 /// Stands where the document is made and nothing is served.

@@ -18,7 +18,7 @@ use whatsapp::client::{Client, InvalidNumber, Number};
 
 use crate::{
     VERSION,
-    api::{self, BodyRoom, WebhookApi},
+    api::{self, Access, BodyRoom, Desk, PublicApi, WebhookApi},
     backend::BackendClient,
     engine::{Engine, EngineIntake, EngineParts, EngineSettings},
     metrics::RouterMetrics,
@@ -90,11 +90,12 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
 
     let webhook = WebhookApi {
         intake: Arc::new(EngineIntake(engine.clone())),
-        table,
+        table: table.clone(),
         metrics: router_metrics,
         room: BodyRoom::default(),
         clock: settings.testing.clock,
     };
+    let public = (webhook, api::keyed(&Desk::new(engine.clone()), &table));
     let ops = OpsApi::new("router", VERSION, health.clone(), metrics.clone());
     tracing::info!(
         address = %listeners.main_address(),
@@ -109,7 +110,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
             Instant::now()
         }
     });
-    serve(listeners, webhook, ops, &metrics, &health, &shutdown, &settings).await?;
+    serve(listeners, public, ops, &metrics, &health, &shutdown, &settings).await?;
 
     let since_signal = signalled.await.map_or(Duration::ZERO, |at| at.elapsed());
     let left = SHUTDOWN_BUDGET.saturating_sub(since_signal).max(LEAST_FINISH_TIME);
@@ -122,7 +123,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
 
 async fn serve(
     listeners: Running,
-    webhook: WebhookApi,
+    public: PublicApi,
     ops: OpsApi,
     metrics: &Metrics,
     health: &Health,
@@ -130,21 +131,22 @@ async fn serve(
     settings: &Settings,
 ) -> Result<(), StartError> {
     let http = &settings.http;
+    let access = Access::new(&settings.api.keys);
     let result = if http.admin_listen.is_none() {
-        let service = api::service(webhook, ops);
+        let service = api::service(public, ops);
         let docs = Docs::of(&service, http.docs);
         let edge =
             Edge::new(metrics).with_limits(&http.limits).with_routes(Routes::from_openapi(docs.document()));
-        let main = docs.before(Route::new().nest("/", service)).with(edge);
+        let main = docs.before(Route::new().nest("/", service).data(access)).with(edge);
         ops::run(listeners, main, Route::new(), health, metrics, shutdown, http).await
     } else {
         let admin = poem_openapi::OpenApiService::new(ops, "WhatsApp router operations", VERSION);
         let admin = Route::new().nest("/", admin).with(Edge::new(metrics).with_limits(&http.limits));
-        let service = api::public_service(webhook);
+        let service = api::public_service(public);
         let docs = Docs::of(&service, http.docs);
         let edge =
             Edge::new(metrics).with_limits(&http.limits).with_routes(Routes::from_openapi(docs.document()));
-        let main = docs.before(Route::new().nest("/", service)).with(edge);
+        let main = docs.before(Route::new().nest("/", service).data(access)).with(edge);
         ops::run(listeners, main, admin, health, metrics, shutdown, http).await
     };
     result.map_err(StartError::Serve)

@@ -5,6 +5,7 @@
 //! three group commits and no polling. The claimers only pick up what is left: deferred work, and what a restart
 //! left behind.
 
+mod api_calls;
 mod breaker;
 mod breakers;
 mod claimer;

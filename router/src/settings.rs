@@ -1,5 +1,6 @@
 //! The router's settings from the environment. The reference in docs/CONFIGURATION.md is made by this very code.
 
+mod api;
 mod delivery;
 mod limits;
 mod testing;
@@ -11,7 +12,7 @@ use service::{
     settings::{Env, Problems},
 };
 
-pub use self::{delivery::DeliverySettings, testing::TestSettings, whatsapp::WhatsAppSettings};
+pub use self::{api::ApiSettings, delivery::DeliverySettings, testing::TestSettings, whatsapp::WhatsAppSettings};
 use crate::{pacing::Limits, store::DatabaseUrl};
 
 /// Everything that the process is told from outside.
@@ -24,6 +25,7 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     pub database: DatabaseUrl,
     pub testing: TestSettings,
+    pub api: ApiSettings,
 }
 
 impl Settings {
@@ -44,6 +46,7 @@ impl Settings {
             .hint("write sqlite://data/router.db for a file in the folder data, sqlite:///data/router.db for an absolute path, postgres://user:password@host:5432/database for PostgreSQL")
             .secret()
             .parse::<DatabaseUrl>();
+        let api = ApiSettings::read(env);
         let http = HttpSettings::read(env, "ROUTER_LISTEN", "0.0.0.0:8000");
         let log = LogSettings::read(env);
         let testing = TestSettings::read(env);
@@ -55,6 +58,7 @@ impl Settings {
                 limits: limits?,
                 delivery: delivery?,
                 database: database?,
+                api: api?,
                 testing: testing?,
             })
         })();

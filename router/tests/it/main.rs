@@ -5,6 +5,11 @@
 #![expect(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that fails says where")]
 
 mod abuse;
+mod api_access;
+mod api_client;
+mod api_dead_letters;
+mod api_lists;
+mod api_send;
 mod chaos;
 mod crashes;
 mod failures;

@@ -5,7 +5,14 @@ mod from_error;
 
 use std::fmt;
 
-use poem::{IntoResponse, Response, error::ResponseError, http::StatusCode};
+use poem::{
+    IntoResponse, Response,
+    error::ResponseError,
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+};
 
 pub(in crate::http) use from_error::{code_of, from_error};
 
@@ -21,14 +28,17 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
+    field: Option<String>,
     request_id: Option<String>,
+    /// Seconds, for the header alone.
+    retry_after: Option<u16>,
 }
 
 impl Problem {
     /// `code` is a promise: once released it keeps its meaning. `detail` says what is wrong with this request and
     /// what to do about it.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), request_id: None }
+        Self { status, code, detail: detail.into(), field: None, request_id: None, retry_after: None }
     }
 
     /// 400 `invalid_request`.
@@ -90,6 +100,20 @@ impl Problem {
         self
     }
 
+    /// Names the field of the request that is wrong, as a path such as `text.body`.
+    #[must_use]
+    pub fn with_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Says with `Retry-After` when it is worth another try, in seconds.
+    #[must_use]
+    pub fn with_retry_after(mut self, seconds: u16) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
     /// The edge does this for every problem that leaves the process.
     #[must_use]
     pub fn with_request_id(mut self, id: &str) -> Self {
@@ -105,6 +129,11 @@ impl Problem {
     /// The stable name.
     pub fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// The field of the request that is wrong.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
     }
 
     /// The words for people.
@@ -133,7 +162,15 @@ impl ResponseError for Problem {
 
     fn as_response(&self) -> Response {
         let body = serde_json::to_vec(&document::Written::of(self)).unwrap_or_default();
-        Response::builder().status(self.status).content_type(PROBLEM_JSON).body(body)
+        let mut response = Response::builder().status(self.status).content_type(PROBLEM_JSON).body(body);
+        if self.status == StatusCode::UNAUTHORIZED {
+            // HTTP wants one in every 401 (RFC 9110, 15.5.2).
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 
@@ -165,8 +202,24 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_named_and_headers_say_what_else_a_program_needs() {
+        let problem = Problem::bad_request("is empty").with_field("text.body");
+        assert_eq!(serde_json::to_value(document::Written::of(&problem)).unwrap()["field"], "text.body");
+        let header = |problem: Problem, name: &str| {
+            problem.as_response().header(name).map(str::to_owned).unwrap_or_default()
+        };
+        assert_eq!(header(Problem::unavailable("full").with_retry_after(5), "retry-after"), "5");
+        assert_eq!(header(Problem::unauthorized("no key"), "www-authenticate"), "Bearer");
+        assert_eq!(header(Problem::forbidden("no"), "www-authenticate"), "");
+    }
+
+    #[test]
     fn it_looks_the_same_alone_and_in_a_documented_answer() {
-        for problem in [Problem::internal(), Problem::forbidden("no").with_request_id("abc")] {
+        for problem in [
+            Problem::internal(),
+            Problem::forbidden("no").with_request_id("abc"),
+            Problem::bad_request("no").with_field("to"),
+        ] {
             let written = serde_json::to_value(document::Written::of(&problem)).unwrap();
             assert_eq!(problem.to_json(), Some(written));
         }

@@ -26,6 +26,9 @@ struct ProblemDocument {
     detail: String,
     /// A stable name for programs.
     code: String,
+    /// The field of the request that is wrong, as a path such as `text.body`, where it is one.
+    #[oai(skip_serializing_if_is_none)]
+    field: Option<String>,
     /// Names this request in the log; the same as the header `X-Request-Id`.
     #[oai(skip_serializing_if_is_none)]
     request_id: Option<String>,
@@ -39,6 +42,7 @@ impl From<&Problem> for ProblemDocument {
             status: problem.status.as_u16(),
             detail: problem.detail.clone(),
             code: problem.code.to_owned(),
+            field: problem.field.clone(),
             request_id: problem.request_id.clone(),
         }
     }
@@ -61,6 +65,8 @@ pub(super) struct Written<'p> {
     detail: &'p str,
     code: &'p str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'p str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'p str>,
 }
 
@@ -72,6 +78,7 @@ impl<'p> Written<'p> {
             status: problem.status.as_u16(),
             detail: &problem.detail,
             code: problem.code,
+            field: problem.field.as_deref(),
             request_id: problem.request_id.as_deref(),
         }
     }
