@@ -5,6 +5,8 @@ mod body_room;
 mod desk;
 mod json_body;
 mod keys;
+mod monitoring;
+mod rate_limit;
 mod refused;
 mod signed_body;
 mod times;
@@ -18,7 +20,10 @@ use poem_openapi::{OpenApiService, Tags};
 use service::{health::Health, http::docs, metrics::Metrics, ops::OpsApi};
 
 pub use self::v1::{ConversationsApi, DeadLettersApi, LedgerApi, MessagesApi};
-pub use self::{access::Access, body_room::BodyRoom, desk::Desk, webhook::WebhookApi};
+pub use self::{
+    access::Access, body_room::BodyRoom, desk::Desk, monitoring::MonitoringApi, rate_limit::RateLimitApi,
+    webhook::WebhookApi,
+};
 use crate::{
     VERSION,
     clock::Clock,
@@ -46,10 +51,13 @@ enum RouterTag {
     /// What became of everything.
     #[oai(rename = "ledger")]
     Ledger,
+    /// How it is now.
+    #[oai(rename = "monitoring")]
+    Monitoring,
 }
 
 /// The calls that need a key.
-pub type KeyedApi = (MessagesApi, ConversationsApi, DeadLettersApi, LedgerApi);
+pub type KeyedApi = (MessagesApi, ConversationsApi, DeadLettersApi, LedgerApi, MonitoringApi, RateLimitApi);
 
 /// Everything on the main port.
 pub type PublicApi = (WebhookApi, KeyedApi);
@@ -61,7 +69,9 @@ pub fn keyed(desk: &Desk, table: &Arc<Table>) -> KeyedApi {
         MessagesApi { desk: desk.clone(), table },
         ConversationsApi { desk: desk.clone() },
         DeadLettersApi { desk: desk.clone() },
-        LedgerApi { desk },
+        LedgerApi { desk: desk.clone() },
+        MonitoringApi { desk: desk.clone() },
+        RateLimitApi { desk },
     )
 }
 

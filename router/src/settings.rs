@@ -12,7 +12,9 @@ use service::{
     settings::{Env, Problems},
 };
 
-pub use self::{api::ApiSettings, delivery::DeliverySettings, testing::TestSettings, whatsapp::WhatsAppSettings};
+pub use self::{
+    api::ApiSettings, delivery::DeliverySettings, testing::TestSettings, whatsapp::WhatsAppSettings,
+};
 use crate::{pacing::Limits, store::DatabaseUrl};
 
 /// Everything that the process is told from outside.

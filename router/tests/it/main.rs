@@ -9,6 +9,7 @@ mod api_access;
 mod api_client;
 mod api_dead_letters;
 mod api_lists;
+mod api_monitoring;
 mod api_send;
 mod chaos;
 mod crashes;
