@@ -1,11 +1,19 @@
 //! The command line.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
-use clap::{Parser, Subcommand};
-use service::{cli, logging, settings::Env};
+use clap::{Args, Parser, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
+use service::{
+    cli, logging,
+    settings::{Env, parse_duration},
+};
 
-use crate::{VERSION, api, app, settings::Settings};
+use crate::{
+    VERSION, api, app, migrate,
+    settings::Settings,
+    store::{postgres::Address, sqlite::Location},
+};
 
 /// Speaks WhatsApp for a business: verified webhooks in, replies out, nothing lost in between.
 #[derive(Debug, Parser)]
@@ -15,18 +23,34 @@ struct Cli {
     command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Serve until SIGTERM or SIGINT (the default)
     Serve,
     /// Check the settings and say all that is wrong with them; exit code 78 if anything is
     CheckConfig,
+    /// Move everything from an SQLite file to an empty PostgreSQL database, with the router stopped
+    Migrate(Migrate),
     /// Print the OpenAPI document
     Openapi,
     /// Print the reference of all settings as Markdown
     Settings,
     /// Ask the router on this machine whether it is ready; exit code 0 or 1
     Healthcheck,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Migrate {
+    /// Where everything is, such as sqlite://data/router.db; it is not changed
+    #[arg(long, value_parser = parse_location)]
+    from: Location,
+    /// Where it goes, such as postgres://user@host/database; without it DATABASE_URL, so that a password need not be
+    /// on the command line
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    to: SecretString,
+    /// How long sends rest that the last router may have made before it ended
+    #[arg(long, env = "SEND_UNCERTAIN_WAIT", default_value = "5s", value_parser = parse_duration)]
+    uncertain_wait: Duration,
 }
 
 const AFTER_HELP: &str = "\
@@ -47,6 +71,7 @@ pub fn main() -> ExitCode {
     match command {
         Command::Serve => serve(),
         Command::CheckConfig => check_config(),
+        Command::Migrate(migrate) => run_migration(&migrate),
         Command::Openapi => cli::print_document(&api::document()),
         Command::Settings => cli::print_document(&settings_reference()),
         Command::Healthcheck => healthcheck(),
@@ -72,6 +97,29 @@ fn serve() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cli::fail(&error),
     }
+}
+
+fn run_migration(arguments: &Migrate) -> ExitCode {
+    let to = match arguments.to.expose_secret().parse::<Address>() {
+        Ok(to) => to,
+        Err(problem) => return cli::fail(&format!("--to {problem}")),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cli::fail(&error),
+    };
+    match runtime.block_on(migrate::run(&arguments.from, &to, arguments.uncertain_wait)) {
+        Ok(report) => cli::print_document(&format!(
+            "{report}\nEverything is in {}; set DATABASE_URL to it and start the router. The file is as it was: keep it away \
+             from routers from now on.\n",
+            to.place()
+        )),
+        Err(error) => cli::fail(&error),
+    }
+}
+
+fn parse_location(url: &str) -> Result<Location, String> {
+    url.parse()
 }
 
 fn check_config() -> ExitCode {

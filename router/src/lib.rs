@@ -9,6 +9,7 @@ pub mod engine;
 pub mod failpoints;
 pub mod intake;
 pub mod metrics;
+pub mod migrate;
 pub mod pacing;
 pub mod retry;
 pub mod routing;

@@ -5,7 +5,7 @@
 //! through it strictly in order.
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 mod contacts;
 pub mod database;
 pub mod delivery_state;

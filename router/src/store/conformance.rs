@@ -21,7 +21,7 @@ pub(super) fn delivery(contact: &str, wamid: &str) -> Delivery {
     batch(&[(contact, wamid)])
 }
 
-pub(super) fn batch(messages: &[(&str, &str)]) -> Delivery {
+pub(crate) fn batch(messages: &[(&str, &str)]) -> Delivery {
     Delivery {
         received_at: now(),
         body: Bytes::from_static(b"{}"),
@@ -71,7 +71,7 @@ fn statuses(list: &[(&str, Option<MessageId>, DeliveryState)]) -> Delivery {
     delivery
 }
 
-pub(super) fn reply() -> NewOutbound {
+pub(crate) fn reply() -> NewOutbound {
     NewOutbound {
         id: MessageId::generate(),
         message_type: "text".to_owned(),
@@ -81,11 +81,11 @@ pub(super) fn reply() -> NewOutbound {
 }
 
 /// With room for the outbox lane that an answer opens.
-pub(super) fn claiming() -> Finish {
+pub(crate) fn claiming() -> Finish {
     Finish { claim_outbox: true, ..Finish::default() }
 }
 
-pub(super) fn refusal(uncertain: bool) -> Refusal {
+pub(crate) fn refusal(uncertain: bool) -> Refusal {
     Refusal {
         reason: "test",
         error: "it failed".to_owned(),
@@ -100,7 +100,7 @@ fn wamid(item: &Item) -> &str {
 }
 
 /// Every case, one after the other, on a database that nobody else works on meanwhile. Each cleans up behind itself.
-pub(super) async fn all(store: &dyn Store) {
+pub(crate) async fn all(store: &dyn Store) {
     messages::a_message_is_stored_once(store).await;
     messages::a_lane_is_worked_through_in_order(store).await;
     messages::what_was_typed_on_the_phone_takes_the_conversation_over(store).await;

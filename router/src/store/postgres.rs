@@ -6,6 +6,7 @@
 
 mod accept;
 mod address;
+mod alone;
 mod book;
 mod channels;
 mod connect;
@@ -50,7 +51,12 @@ use self::{
     tally::Gauges,
     views::{conversations, dead_letters as dead, ledger, messages},
 };
-pub use self::{address::Address, connect::ConnectError, schema::SchemaError};
+pub use self::{
+    address::Address,
+    alone::connect_alone,
+    connect::{ConnectError, describe},
+    schema::SchemaError,
+};
 use super::{
     Accepted, ChannelLedger, ChannelNews, ChannelState, Claims, ConversationFilter, ConversationView,
     Cutoffs, DeadLetterFilter, DeadLetterView, Delivery, Depth, Enqueued, Finish, Finished, Item, Lease,

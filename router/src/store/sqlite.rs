@@ -50,7 +50,7 @@ use self::{
 };
 pub use self::{
     location::{Location, LocationError},
-    schema::SchemaError,
+    schema::{SCHEMA_VERSION, SchemaError},
 };
 use super::{
     Accepted, ChannelLedger, ChannelNews, ChannelState, Claims, ConversationFilter, ConversationView,

@@ -15,6 +15,7 @@ mod chaos;
 mod crashes;
 mod failures;
 mod harness;
+mod migration;
 mod pacing;
 mod startup;
 mod webhook_table;

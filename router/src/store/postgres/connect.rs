@@ -143,7 +143,7 @@ impl Connector {
 }
 
 /// The database's own words where it has any, else what happened to the connection. Never a parameter's value.
-pub(super) fn describe(error: &tokio_postgres::Error) -> String {
+pub fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(said) = error.as_db_error() {
         return format!("{} ({})", said.message().replace('\n', " "), said.code().code());
     }

@@ -47,6 +47,11 @@ impl Session {
         Self { client, statements: Mutex::default() }
     }
 
+    /// For what has the connection to itself.
+    pub(super) fn into_client(self) -> Client {
+        self.client
+    }
+
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
