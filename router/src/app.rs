@@ -20,12 +20,10 @@ use crate::{
     VERSION,
     api::{self, Access, BodyRoom, Desk, PublicApi, WebhookApi},
     backend::BackendClient,
-    engine::{Engine, EngineIntake, EngineParts, EngineSettings},
+    engine::{Engine, EngineIntake, EngineParts, EngineSettings, rest_in_doubt},
     metrics::RouterMetrics,
     retry::RetryPolicy,
-    routing::{
-        Ambiguity, Backend, Channel, DeliveryPolicy, Route as MessageRoute, Table, TableError, Wanted,
-    },
+    routing::{Backend, Channel, DeliveryPolicy, Route as MessageRoute, Table, TableError, Wanted},
     settings::Settings,
     store::{self, OpenError, OpenOptions, Store},
 };
@@ -63,7 +61,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     // The port first: it is what a second instance by mistake collides with.
     let listeners = Running::bind(&settings.http)?;
     let options = OpenOptions {
-        uncertain_wait: settings.delivery.uncertain_wait,
+        uncertain_wait: rest_in_doubt(settings.delivery.uncertain_wait, settings.flow.ambiguous),
         lease_time: settings.delivery.lease_time,
         clock: settings.testing.clock,
     };
@@ -177,8 +175,11 @@ fn table(settings: &Settings) -> Result<Table, StartError> {
                 max_backoff: Duration::from_secs(300),
                 max_age: Duration::from_secs(86_400),
             },
-            ambiguous: Ambiguity::Repeat,
+            ambiguous: settings.flow.ambiguous,
             reply_max_age: delivery.reply_max_age,
+            debounce: settings.flow.debounce,
+            takeover_idle: settings.flow.takeover_idle,
+            undelivered: settings.flow.undelivered.clone(),
         },
     };
     Ok(Table::new(vec![channel], vec![route])?)
@@ -189,6 +190,9 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         dispatch_concurrency: settings.delivery.dispatch_concurrency,
         delivery_concurrency: settings.delivery.delivery_concurrency,
         uncertain_wait: settings.delivery.uncertain_wait,
+        ambiguous: settings.flow.ambiguous,
+        bounds: settings.flow.bounds,
+        retention: settings.flow.retention,
         send_retry: RetryPolicy {
             // Only sends in doubt count. Each may be one more copy for the person, so there is an end to them.
             attempts: Some(10),

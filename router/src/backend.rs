@@ -7,5 +7,5 @@ mod request;
 pub use self::{
     answer::{Answer, Unreadable, read_answer},
     client::{BackendClient, BackendError},
-    request::{Call, ProcessRequest},
+    request::{Call, Part},
 };

@@ -5,28 +5,39 @@
 //! three group commits and no polling. The claimers only pick up what is left: deferred work, and what a restart
 //! left behind.
 
+mod ambiguity;
 mod api_calls;
+mod bounds;
 mod breaker;
 mod breakers;
 mod claimer;
+mod debounce;
 mod delivery;
 mod dispatch;
 mod lane;
+mod leases;
 mod pace;
 mod pool;
 mod step;
+mod upkeep;
+mod watchdog;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use service::{health::CheckHandle, shutdown::Shutdown};
 use whatsapp::client::Client;
 
 pub use self::{
+    bounds::Bounds,
     breaker::BreakerState,
     pace::{BreakerView, ChannelLimits, KindUse, StoppedView},
+    upkeep::Retention,
 };
-use self::{breakers::Breakers, pace::Pace, pool::Pool};
+use self::{breakers::Breakers, leases::LeaseBook, pace::Pace, pool::Pool};
 use crate::{
     backend::BackendClient,
     clock::Clock,
@@ -34,7 +45,7 @@ use crate::{
     intake::Intake,
     metrics::RouterMetrics,
     retry::RetryPolicy,
-    routing::Table,
+    routing::{Ambiguity, Table},
     store::{Accepted, Claims, Delivery, Queue, Store, StoreError},
 };
 
@@ -68,6 +79,15 @@ pub struct EngineSettings {
     pub send_retry: RetryPolicy,
     /// How long to wait for a status that tells whether an ambiguous send went out.
     pub uncertain_wait: Duration,
+    /// What is done with a send in doubt that no route speaks for.
+    pub ambiguous: Ambiguity,
+    pub bounds: Bounds,
+    pub retention: Retention,
+}
+
+/// How long a send that a vanished process may have made rests, so that a status can tell.
+pub fn rest_in_doubt(uncertain_wait: Duration, ambiguous: Ambiguity) -> Duration {
+    ambiguity::wait(uncertain_wait, 0, ambiguous)
 }
 
 /// What the engine needs from outside.
@@ -102,6 +122,7 @@ pub struct Engine {
     outbox: Pool,
     pace: Pace,
     breakers: Breakers,
+    leases: LeaseBook,
 }
 
 impl Engine {
@@ -113,6 +134,7 @@ impl Engine {
         let (pace, news) = Pace::new(&table, store.lease_time().is_some(), metrics.pace.clone());
         let backends = table.routes().map(|route| &route.backend.name);
         let engine = Arc::new(Self {
+            leases: LeaseBook::new(store.lease_time()),
             inbox: Pool::new(Queue::Inbox, settings.dispatch_concurrency),
             outbox: Pool::new(Queue::Outbox, settings.delivery_concurrency),
             pace,
@@ -131,16 +153,25 @@ impl Engine {
         tokio::spawn(claimer::run(engine.clone(), Queue::Inbox));
         tokio::spawn(claimer::run(engine.clone(), Queue::Outbox));
         tokio::spawn(pace::run(engine.clone(), news));
+        tokio::spawn(leases::keep(engine.clone()));
+        tokio::spawn(leases::listen(engine.clone()));
+        tokio::spawn(upkeep::run(engine.clone()));
+        tokio::spawn(watchdog::run(engine.clone()));
         tokio::spawn(engine.clone().watch_store());
         engine
     }
 
     async fn accept_now(self: &Arc<Self>, delivery: Delivery) -> Result<Accepted, StoreError> {
+        if !delivery.messages.is_empty() && self.settings.bounds.inbox_is_full(self.store.depth()) {
+            self.metrics.flow.refused_full.inc();
+            return Err(StoreError::Full);
+        }
         self.pace.received(&delivery);
         let rests = self.is_stopping() || self.is_held(Queue::Inbox);
         let mut slots = if rests { None } else { self.inbox.try_take(delivery.messages.len()) };
         let room = slots.as_ref().map_or(0, pool::Slots::count);
         self.failpoints.pass(Failpoint::AcceptBeforeCommit);
+        let asked_at = Instant::now();
         let mut accepted = match self.store.accept(delivery, room).await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -152,7 +183,7 @@ impl Engine {
         self.store_check.ok();
         for claim in accepted.claims.drain(..) {
             if let Some(slot) = slots.as_mut().and_then(pool::Slots::take_one) {
-                self.start_lane(claim, slot);
+                self.start_lane_since(claim, slot, Some(asked_at));
             }
         }
         if accepted.left_work {

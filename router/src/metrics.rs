@@ -1,6 +1,7 @@
 //! The router's own metrics, all in one place. Labels are bounded by configuration or by the code; no number,
 //! name, text or id ever is one.
 
+mod flow;
 mod pace;
 
 use std::{sync::Arc, time::Duration};
@@ -9,7 +10,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec};
 use service::metrics::{HttpClientMetrics, Metrics};
 use whatsapp::client::{SendError, Sent};
 
-pub use self::pace::PaceMetrics;
+pub use self::{flow::FlowMetrics, pace::PaceMetrics};
 use crate::store::Store;
 
 /// Seconds; from a commit or two up to a day of retries.
@@ -34,6 +35,7 @@ pub struct RouterMetrics {
     pub send_latency: Histogram,
     pub queue_depth: IntGaugeVec,
     pub pace: PaceMetrics,
+    pub flow: FlowMetrics,
     http_client: HttpClientMetrics,
 }
 
@@ -100,6 +102,7 @@ impl RouterMetrics {
                 &["queue"],
             ),
             pace: PaceMetrics::new(metrics),
+            flow: FlowMetrics::new(metrics),
             http_client: metrics.http_client().clone(),
         }
     }

@@ -2,4 +2,7 @@
 
 mod table;
 
-pub use table::{Ambiguity, Backend, Channel, DeliveryPolicy, Route, Table, TableError, Wanted};
+pub use table::{
+    Ambiguity, Backend, Channel, Debounce, DeliveryPolicy, Remedy, Route, Table, TableError, Undelivered,
+    Wanted,
+};

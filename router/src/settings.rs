@@ -2,6 +2,7 @@
 
 mod api;
 mod delivery;
+mod flow;
 mod limits;
 mod testing;
 mod whatsapp;
@@ -13,7 +14,8 @@ use service::{
 };
 
 pub use self::{
-    api::ApiSettings, delivery::DeliverySettings, testing::TestSettings, whatsapp::WhatsAppSettings,
+    api::ApiSettings, delivery::DeliverySettings, flow::FlowSettings, testing::TestSettings,
+    whatsapp::WhatsAppSettings,
 };
 use crate::{pacing::Limits, store::DatabaseUrl};
 
@@ -25,6 +27,7 @@ pub struct Settings {
     pub whatsapp: WhatsAppSettings,
     pub limits: Limits,
     pub delivery: DeliverySettings,
+    pub flow: FlowSettings,
     pub database: DatabaseUrl,
     pub testing: TestSettings,
     pub api: ApiSettings,
@@ -37,6 +40,7 @@ impl Settings {
         let whatsapp = WhatsAppSettings::read(env);
         let limits = Limits::read(env);
         let delivery = DeliverySettings::read(env);
+        let flow = FlowSettings::read(env);
         let database = env
             .var(
                 "DATABASE_URL",
@@ -59,6 +63,7 @@ impl Settings {
                 whatsapp: whatsapp?,
                 limits: limits?,
                 delivery: delivery?,
+                flow: flow?,
                 database: database?,
                 api: api?,
                 testing: testing?,

@@ -23,6 +23,8 @@ pub const MAX_BYTES: usize = 3 * 1024 * 1024;
 const OBJECT: &str = "whatsapp_business_account";
 /// The field whose changes hold messages and statuses.
 const MESSAGES: &str = "messages";
+/// The field whose changes hold what a person of the business typed on the phone (Meta, coexistence).
+const ECHOES: &str = "smb_message_echoes";
 
 /// The body is not JSON.
 #[derive(Debug, thiserror::Error)]
@@ -56,12 +58,22 @@ pub struct Item<'a> {
 pub enum ItemKind {
     Message(Box<InboundMessage>),
     Status(Box<Status>),
+    /// A message that a person of the business typed on the phone.
+    Echo(Box<Echo>),
     /// An error of the account, the app or Meta itself.
     Error(GraphError),
     /// A change of any other field.
     Change,
     /// An item of the field `messages` that can't be typed, and what is wrong with it.
     Unreadable(String),
+}
+
+/// See [`ItemKind::Echo`].
+#[derive(Debug)]
+pub struct Echo {
+    pub message: InboundMessage,
+    /// The phone number of the person it was written to.
+    pub to: String,
 }
 
 /// Declares objects of the envelope, of which every field is optional and keeps its text.
@@ -80,7 +92,8 @@ envelope! {
     Body { object, entry }
     Entry { id, changes }
     Change { field, value }
-    Value { metadata, contacts, messages, statuses, errors }
+    Value { metadata, contacts, messages, statuses, errors, message_echoes }
+    Addressed { to }
     Metadata { phone_number_id, display_phone_number }
 }
 
@@ -113,7 +126,7 @@ fn read_change<'a>(waba_id: Option<&Cow<'a, str>>, change: &Change<'a>, items: &
     let phone_number_id = given(metadata.phone_number_id);
     let display_phone_number = given(metadata.display_phone_number);
     let field = text(change.field).unwrap_or_default();
-    let is_messages = field == MESSAGES;
+    let (is_messages, is_echoes) = (field == MESSAGES, field == ECHOES);
     let mut push = |kind, raw| {
         items.push(Item {
             waba_id: waba_id.cloned(),
@@ -124,7 +137,8 @@ fn read_change<'a>(waba_id: Option<&Cow<'a, str>>, change: &Change<'a>, items: &
             raw,
         });
     };
-    let found = is_messages && read_messages(&value, &mut push);
+    let found =
+        is_messages && read_messages(&value, &mut push) || is_echoes && read_echoes(&value, &mut push);
     if !found {
         push(ItemKind::Change, change.value.map_or("null", RawValue::get));
     }
@@ -157,6 +171,23 @@ fn read_messages<'a>(value: &Value<'a>, push: &mut impl FnMut(ItemKind, &'a str)
     each(value.statuses, &|json, _| Ok(ItemKind::Status(Box::new(Status::from_json(json)?))));
     each(value.errors, &|json, _| Ok(ItemKind::Error(GraphError::from_json(json)?)));
     found
+}
+
+/// The same for a value of the echoes.
+fn read_echoes<'a>(value: &Value<'a>, push: &mut impl FnMut(ItemKind, &'a str)) -> bool {
+    let echoes = elements(value.message_echoes);
+    for echo in &echoes {
+        let kind = read_echo(echo.get()).map(|echo| ItemKind::Echo(Box::new(echo)));
+        push(kind.unwrap_or_else(|Unreadable(problem)| ItemKind::Unreadable(problem)), echo.get());
+    }
+    !echoes.is_empty()
+}
+
+fn read_echo(json: &str) -> Result<Echo, Unreadable> {
+    let message = InboundMessage::from_json(json)?;
+    let to = given(object::<Addressed<'_>>(json)?.to);
+    let to = to.ok_or_else(|| Unreadable("an echo that does not say to whom".to_owned()))?.into_owned();
+    Ok(Echo { message, to })
 }
 
 #[cfg(test)]

@@ -105,6 +105,7 @@ fn one_bad_item_does_not_sink_its_neighbours() {
         .map(|item| match &item.kind {
             ItemKind::Message(_) => "message",
             ItemKind::Status(_) => "status",
+            ItemKind::Echo(_) => "echo",
             ItemKind::Error(_) => "error",
             ItemKind::Change => "change",
             ItemKind::Unreadable(_) => "unreadable",
@@ -127,6 +128,17 @@ fn other_fields_are_kept_as_they_are() {
         webhook.items.iter().map(|item| (&*item.field, item.phone_number_id.as_deref())).collect();
     assert_eq!(seen, [("account_update", None), ("smb_message_echoes", Some("9")), ("flows", None)]);
     assert_eq!(webhook.items[0].raw, r#"{"event":"VERIFIED_ACCOUNT", "x" : 1.50}"#);
+}
+
+#[test]
+fn an_echo_says_to_whom_or_is_unreadable() {
+    let body = r#"{"object":"whatsapp_business_account","entry":[{"id":"0","changes":[
+        {"field":"smb_message_echoes","value":{"metadata":{"phone_number_id":"9"},"message_echoes":[
+            {"from":"1","to":"2","id":"e","timestamp":"3","type":"text","text":{"body":"I"}},{"from":"1","id":"f","type":"text"}]}}]}]}"#;
+    let items = parse(body.as_bytes()).unwrap().items;
+    let ItemKind::Echo(echo) = &items[0].kind else { panic!("not an echo") };
+    assert_eq!((echo.to.as_str(), echo.message.id.as_str(), echo.message.text()), ("2", "e", Some("I")));
+    assert!(matches!(items[1].kind, ItemKind::Unreadable(_)) && items.len() == 2);
 }
 
 #[test]

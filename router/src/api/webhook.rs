@@ -213,7 +213,7 @@ impl WebhookApi {
         }
         let messages = delivery.messages.clone();
         let statuses: Vec<_> = delivery.statuses.iter().map(|status| status.state).collect();
-        let events = delivery.events.len();
+        let (events, echoes) = (delivery.events.len(), delivery.echoes.len());
         match self.intake.accept(delivery).await {
             Ok(accepted) => {
                 self.report(&messages, &accepted);
@@ -221,12 +221,14 @@ impl WebhookApi {
                     self.metrics.statuses.with_label_values(&[state.as_str()]).inc();
                 }
                 self.metrics.events.inc_by(events as u64);
+                self.metrics.flow.echoes.inc_by(echoes as u64);
                 receipt("ok")
             }
             Err(error) => {
                 tracing::error!(%error, messages = messages.len(), "webhook not stored, Meta will send it again");
                 let detail = match error {
                     StoreError::Busy => "more webhooks are waiting than can be stored; send it again",
+                    StoreError::Full => "as many messages are waiting as are allowed to; send it again",
                     _ => "the store can't take it now; send it again",
                 };
                 ReceiveResponse::Unavailable(Json(Problem::unavailable(detail)))

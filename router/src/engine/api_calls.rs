@@ -24,6 +24,9 @@ impl Engine {
     pub async fn enqueue(self: &Arc<Self>, send: NewSend) -> Result<Enqueued, StoreError> {
         let engine = self.clone();
         to_its_end(async move {
+            if engine.settings.bounds.outbox_is_full(engine.store.depth()) {
+                return Err(StoreError::Full);
+            }
             let rests = engine.is_stopping() || engine.is_held(Queue::Outbox);
             let slot = if rests { None } else { engine.outbox.try_take(1) };
             match engine.store.enqueue(send, slot.is_some()).await {
@@ -84,8 +87,9 @@ impl Engine {
     }
 
     /// How long a person answers on this channel once they began.
-    pub fn takeover_idle(&self, _channel: &str) -> Duration {
-        TAKEOVER_IDLE
+    pub fn takeover_idle(&self, channel: &str) -> Duration {
+        let idle = self.table.route(channel).map(|route| route.delivery.takeover_idle);
+        idle.filter(|idle| !idle.is_zero()).unwrap_or(TAKEOVER_IDLE)
     }
 }
 

@@ -83,11 +83,12 @@ async fn claim_some(engine: &Arc<Engine>, pool: &Pool, most: usize) -> Result<Cl
         return Ok(Claimed::All { next_due: None });
     }
     let room = slots.count();
+    let asked_at = Instant::now();
     let claims = engine.claim(pool.queue, room).await?;
     let all = claims.claims.len() < room;
     for claim in claims.claims {
         if let Some(slot) = slots.take_one() {
-            engine.start_lane(claim, slot);
+            engine.start_lane_since(claim, slot, Some(asked_at));
         }
     }
     Ok(if all { Claimed::All { next_due: claims.next_due } } else { Claimed::More })

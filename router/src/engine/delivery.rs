@@ -1,6 +1,6 @@
 //! Outbox → Graph: sends a message, and lets the class of an error decide what becomes of it.
 
-use std::time::{Duration, Instant};
+use std::{sync::Arc, time::Instant};
 
 use whatsapp::{
     client::SendError,
@@ -10,25 +10,30 @@ use whatsapp::{
 
 use super::{
     Engine,
+    ambiguity::{self, Next},
     lane::Lane,
     step::{Step, failed},
 };
 use crate::{
+    clock::micros,
     failpoints::Failpoint,
     retry::pair_wait,
-    routing::Channel,
-    store::{Attempt, Item, Outcome, Refusal},
+    routing::{Ambiguity, Channel, Route},
+    store::{Attempt, Doubt, Item, Outcome, Refusal},
 };
-
-/// Between two sends of which nobody knows whether they went out.
-const LONGEST_UNCERTAIN_WAIT: Duration = Duration::from_secs(600);
 
 impl Engine {
     pub(super) async fn deliver(&self, lane: &Lane, item: &Item) -> Step {
-        if item.already_sent {
-            tracing::info!(correlation_id = %item.correlation, message_id = %item.id, "a status shows that it was sent");
-            return Step::Done(Outcome::Sent { wamid: None, doubt: None, watch_at: None });
-        }
+        let route = item.route.as_deref().and_then(|name| self.table.route_named(name));
+        let ambiguity = route.map_or(self.settings.ambiguous, |route| route.delivery.ambiguous);
+        let doubt = match ambiguity::next(item, ambiguity) {
+            Next::Send(doubt) => doubt,
+            Next::WasSent => {
+                tracing::info!(correlation_id = %item.correlation, message_id = %item.id, "a status shows that it was sent");
+                return Step::Done(self.sent(route, None, Some(Doubt::SettledByStatus)));
+            }
+            Next::GiveUp => return given_up(item),
+        };
         let Some(channel) = self.table.channel(&lane.channel) else {
             return dead(
                 "not_configured",
@@ -43,7 +48,10 @@ impl Engine {
             Ok(permit) => permit,
             Err(step) => return step,
         };
-        if item.uncertain {
+        if !self.still_ours(lane.lease).await {
+            return Step::Abandon;
+        }
+        if doubt == Some(Doubt::Repeated) {
             tracing::warn!(
                 correlation_id = %item.correlation, message_id = %item.id, channel = &*lane.channel,
                 "sending again what may have been sent: no status has told otherwise"
@@ -57,19 +65,32 @@ impl Engine {
         self.metrics.observe_graph(&result, started.elapsed());
         self.settle(lane, channel, item, permit, &result);
         match result {
-            Ok(sent) => Step::Done(Outcome::Sent { wamid: Some(sent.wamid), doubt: None, watch_at: None }),
-            Err(error) => self.refused(channel, item, &error),
+            Ok(sent) => Step::Done(self.sent(route, Some(sent.wamid), doubt)),
+            Err(error) => self.refused(channel, item, &error, ambiguity, doubt),
         }
     }
 
-    fn refused(&self, channel: &Channel, item: &Item, error: &SendError) -> Step {
+    fn sent(&self, route: Option<&Arc<Route>>, wamid: Option<String>, doubt: Option<Doubt>) -> Outcome {
+        let after = route.and_then(|route| route.delivery.undelivered.as_ref()).map(|it| it.after);
+        let watch_at = after.map(|after| self.clock.now().saturating_add(micros(after)));
+        Outcome::Sent { wamid, doubt, watch_at }
+    }
+
+    fn refused(
+        &self,
+        channel: &Channel,
+        item: &Item,
+        error: &SendError,
+        ambiguity: Ambiguity,
+        doubt: Option<Doubt>,
+    ) -> Step {
         let class = error.class();
         let refusal = Refusal {
             reason: error.reason(),
             error: error.to_string(),
             attempt: if class == ErrorClass::Ambiguous { Attempt::Counted } else { Attempt::Free },
             uncertain: class == ErrorClass::Ambiguous,
-            doubt: None,
+            doubt,
         };
         let mut policy = self.settings.send_retry;
         let least = match class {
@@ -85,8 +106,7 @@ impl Engine {
             }
             ErrorClass::WaitPair => Some(pair_wait(item.attempts)),
             ErrorClass::Ambiguous => {
-                let doublings = item.counted.min(16);
-                Some(self.settings.uncertain_wait.saturating_mul(1 << doublings).min(LONGEST_UNCERTAIN_WAIT))
+                Some(ambiguity::wait(self.settings.uncertain_wait, item.counted, ambiguity))
             }
             ErrorClass::WaitNumber | ErrorClass::WaitApp | ErrorClass::WaitMaintenance => {
                 self.channel_pause(channel)
@@ -95,6 +115,20 @@ impl Engine {
         };
         failed(item, self.clock.now(), &policy, refusal, least)
     }
+}
+
+/// The route forbids to send it twice, and nothing has told that it was sent once.
+fn given_up(item: &Item) -> Step {
+    Step::Done(Outcome::Dead(Refusal {
+        reason: "send_uncertain",
+        error: format!(
+            "it may have been sent (after {} attempts), and its policy is never-repeat",
+            item.attempts
+        ),
+        attempt: Attempt::None,
+        uncertain: true,
+        doubt: Some(Doubt::NotRepeated),
+    }))
 }
 
 fn request(lane: &Lane, item: &Item) -> Result<Vec<u8>, Step> {

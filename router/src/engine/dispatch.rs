@@ -8,11 +8,11 @@ use super::{
     step::{Step, failed},
 };
 use crate::{
-    backend::{BackendError, Call},
+    backend::{BackendError, Call, Part},
     failpoints::Failpoint,
     retry::RetryPolicy,
     routing::{Channel, Route},
-    store::{Attempt, Item, MessageId, Micros, NewOutbound, Outcome, Queue, Refusal},
+    store::{Attempt, Item, MessageId, NewOutbound, Outcome, Queue, Refusal, StoreError},
 };
 use whatsapp::message::InboundMessage;
 
@@ -37,11 +37,36 @@ impl Engine {
                 }));
             }
         };
-        let sent_at = item.inbound.as_ref().and_then(|inbound| inbound.sent_at);
-        if let Some(reason) = not_to_be_answered(&message, route, sent_at, item.created_at) {
+        if let Some(reason) = not_to_be_answered(&message, route, item) {
             return Step::Done(Outcome::NotAnswered { reason });
         }
-        self.ask(lane, channel, route, item, &message).await
+        if item.standing.taken_over_until.is_some_and(|until| until > self.clock.now()) {
+            return Step::Done(Outcome::NotAnswered { reason: "taken_over" });
+        }
+        if self.settings.bounds.outbox_is_full(self.store.depth()) {
+            return Step::Defer { refusal: untouched("outbox_full"), wait: FULL_WAIT };
+        }
+        let Some(debounce) = route.delivery.debounce else {
+            return self.ask(lane, channel, route, item, &message, &[]).await;
+        };
+        let burst = match self.burst(lane, route, debounce).await {
+            Ok(Ok(burst)) => burst,
+            Ok(Err(wait)) => {
+                let wait = Duration::from_micros(wait.unsigned_abs());
+                return Step::Defer { refusal: untouched("debounce"), wait };
+            }
+            Err(StoreError::LeaseLost) => return Step::Abandon,
+            Err(error) => {
+                tracing::warn!(correlation_id = %item.correlation, %error, "what else is waiting can't be read now");
+                return Step::Defer { refusal: untouched("store_unavailable"), wait: STORE_WAIT };
+            }
+        };
+        // The head is one of them: it is to be answered.
+        let joined = burst.iter().map(|(item, _)| item.seq).filter(|seq| *seq != item.seq).collect();
+        match self.ask(lane, channel, route, item, &message, &burst).await {
+            Step::Done(outcome) => Step::Together { outcome, joined },
+            step => step,
+        }
     }
 
     async fn ask(
@@ -51,14 +76,23 @@ impl Engine {
         route: &Route,
         item: &Item,
         message: &InboundMessage,
+        burst: &[(Item, InboundMessage)],
     ) -> Step {
+        let parts: Vec<_> = match burst {
+            [] => vec![Part { id: item.id, message, raw: &item.payload }],
+            burst => burst
+                .iter()
+                .map(|(item, message)| Part { id: item.id, message, raw: &item.payload })
+                .collect(),
+        };
+        // The newest names the call.
+        let id = parts.last().map_or(item.id, |part| part.id);
         let call = Call {
-            id: item.id,
             channel: &lane.channel,
             phone_number_id: channel.number.phone_number_id(),
             contact: &lane.contact,
-            message,
-            raw: &item.payload,
+            parts: &parts,
+            is_burst: route.delivery.debounce.is_some(),
         };
         let body = match call.body() {
             Ok(body) => body,
@@ -68,7 +102,10 @@ impl Engine {
             Ok(called) => called,
             Err(until) => return self.turned_away(item, Queue::Inbox, until, route.delivery.retry.max_age),
         };
-        let answer = self.backend.process(&route.backend, route.delivery.timeout, item.id, body).await;
+        if !self.still_ours(lane.lease).await {
+            return Step::Abandon;
+        }
+        let answer = self.backend.process(&route.backend, route.delivery.timeout, id, body).await;
         self.failpoints.pass(Failpoint::AfterBackendAnswer);
         let after = called.ended(&answer);
         if after.works_again {
@@ -127,6 +164,16 @@ impl Engine {
     }
 }
 
+/// While replies can't be put into the outbox.
+const FULL_WAIT: Duration = Duration::from_secs(2);
+
+/// After the store did not answer.
+const STORE_WAIT: Duration = Duration::from_secs(1);
+
+fn untouched(reason: &'static str) -> Refusal {
+    Refusal { reason, error: reason.to_owned(), attempt: Attempt::None, uncertain: false, doubt: None }
+}
+
 const LONGEST_OUTAGE_WAIT: Duration = Duration::from_secs(30);
 
 const WAIT_FOR_CONFIGURATION: RetryPolicy = RetryPolicy {
@@ -137,18 +184,18 @@ const WAIT_FOR_CONFIGURATION: RetryPolicy = RetryPolicy {
 };
 
 /// Why this message is kept but not answered by itself; `None` when it is to be answered.
-fn not_to_be_answered(
+pub(super) fn not_to_be_answered(
     message: &InboundMessage,
     route: &Route,
-    sent_at: Option<Micros>,
-    arrived_at: Micros,
+    item: &Item,
 ) -> Option<&'static str> {
+    let sent_at = item.inbound.as_ref().and_then(|inbound| inbound.sent_at);
     if message.group_id.is_some() {
         return Some("group_message");
     }
     if !route.wanted.wants(&message.message_type, message.text()) {
         return Some("type_not_wanted");
     }
-    let age = Duration::from_micros(u64::try_from(arrived_at - sent_at?).unwrap_or_default());
+    let age = Duration::from_micros(u64::try_from(item.created_at - sent_at?).unwrap_or_default());
     (age > route.delivery.reply_max_age).then_some("too_old")
 }

@@ -1,12 +1,17 @@
 //! Works through one leased lane, one item after the other, until it is empty, has to wait, or the process ends.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 
 use super::{
     Engine,
     pool::Slots,
+    rest_in_doubt,
     step::{Step, failed},
 };
 use crate::store::{
@@ -45,7 +50,9 @@ struct LeaseGuard {
 impl LeaseGuard {
     /// The lane was left in good order.
     fn done(mut self) {
-        self.lease = None;
+        if let Some(lease) = self.lease.take() {
+            self.engine.leases.forget(lease);
+        }
     }
 }
 
@@ -57,9 +64,10 @@ impl Drop for LeaseGuard {
                 // Not at once: what went wrong would go wrong again.
                 tokio::time::sleep(AFTER_PANIC.backoff).await;
                 let in_doubt = lease.queue == Queue::Outbox;
-                let wait =
-                    Micros::try_from(engine.settings.uncertain_wait.as_micros()).unwrap_or(Micros::MAX);
+                let rest = rest_in_doubt(engine.settings.uncertain_wait, engine.settings.ambiguous);
+                let wait = Micros::try_from(rest.as_micros()).unwrap_or(Micros::MAX);
                 engine.release(lease, in_doubt.then(|| engine.clock.now().saturating_add(wait))).await;
+                engine.leases.forget(lease);
                 engine.pool(lease.queue).bell.notify_one();
             });
         }
@@ -67,7 +75,14 @@ impl Drop for LeaseGuard {
 }
 
 impl Engine {
+    /// Works on a lane whose lease was got just now, nobody knows exactly when.
     pub(super) fn start_lane(self: &Arc<Self>, claim: Claim, slot: Slots) {
+        self.start_lane_since(claim, slot, None);
+    }
+
+    /// `asked_at`: before the call that the lease came from.
+    pub(super) fn start_lane_since(self: &Arc<Self>, claim: Claim, slot: Slots, asked_at: Option<Instant>) {
+        self.leases.hold(claim.lease, asked_at);
         let engine = self.clone();
         tokio::spawn(async move {
             let Claim { lease, channel, contact, item } = claim;
@@ -113,7 +128,9 @@ impl Engine {
                 failed(&item, self.clock.now(), &AFTER_PANIC, refusal, None)
             });
             next = match step {
-                Step::Done(outcome) => self.finish(lane, &item, outcome).await,
+                Step::Done(outcome) => self.finish(lane, &item, outcome, Vec::new()).await,
+                Step::Together { outcome, joined } => self.finish(lane, &item, outcome, joined).await,
+                Step::Abandon => None,
                 Step::Release => {
                     self.release(lane.lease, None).await;
                     pool.bell.notify_one();
@@ -127,23 +144,32 @@ impl Engine {
         }
     }
 
-    async fn finish(self: &Arc<Self>, lane: &Lane, item: &Item, outcome: Outcome) -> Option<Item> {
+    async fn finish(
+        self: &Arc<Self>,
+        lane: &Lane,
+        item: &Item,
+        outcome: Outcome,
+        joined: Vec<i64>,
+    ) -> Option<Item> {
         let may_reply = matches!(&outcome, Outcome::Answered(replies) if !replies.is_empty());
         let slot = if may_reply && !self.is_held(Queue::Outbox) { self.outbox.try_take(1) } else { None };
         let pair_free_at = self.pair_free_at(lane);
         self.failpoints.pass(Failpoint::BeforeCompletion);
+        let mut asked_at = Instant::now();
         let finished = self
             .until_stored(lane, item, || {
-                let with = Finish { claim_outbox: slot.is_some(), pair_free_at, ..Finish::default() };
+                asked_at = Instant::now();
+                let with = Finish { claim_outbox: slot.is_some(), pair_free_at, joined: joined.clone() };
                 self.store.finish(lane.lease, item, outcome.clone(), with)
             })
             .await?;
         self.failpoints.pass(Failpoint::AfterCompletion);
-        self.report(lane, item, &outcome);
+        self.report(lane, item, &outcome, joined.len());
         let Finished { next, opened, left_work } = finished;
         if let (Some(opened), Some(slot)) = (opened, slot) {
             let (channel, contact) = (lane.channel.clone(), lane.contact.clone());
-            self.start_lane(Claim { lease: opened.lease, channel, contact, item: opened.item }, slot);
+            let claim = Claim { lease: opened.lease, channel, contact, item: opened.item };
+            self.start_lane_since(claim, slot, Some(asked_at));
         }
         if left_work {
             self.outbox.bell.notify_one();
@@ -184,6 +210,7 @@ impl Engine {
             let ids = (lane.lease.queue.as_str(), item.correlation);
             match error {
                 StoreError::LeaseLost | StoreError::Closed => {
+                    self.metrics.flow.results_dropped.with_label_values(&[ids.0]).inc();
                     tracing::error!(queue = ids.0, correlation_id = %ids.1, %error, "result is dropped");
                     return None;
                 }
@@ -203,8 +230,9 @@ impl Engine {
     }
 
     /// Counts and logs how an item ended.
-    fn report(&self, lane: &Lane, item: &Item, outcome: &Outcome) {
+    fn report(&self, lane: &Lane, item: &Item, outcome: &Outcome, joined: usize) {
         let queue = lane.lease.queue.as_str();
+        self.metrics.flow.joined.inc_by(joined as u64);
         match outcome {
             Outcome::Answered(replies) => tracing::debug!(
                 correlation_id = %item.correlation, channel = &*lane.channel, replies = replies.len(), "message answered"
@@ -221,7 +249,10 @@ impl Engine {
                 );
             }
             Outcome::Dead(refusal) => {
-                self.metrics.dead_letters.with_label_values(&[queue, refusal.reason]).inc();
+                self.metrics
+                    .dead_letters
+                    .with_label_values(&[queue, refusal.reason])
+                    .inc_by(1 + joined as u64);
                 tracing::error!(
                     correlation_id = %item.correlation, message_id = %item.id, channel = &*lane.channel, queue,
                     reason = refusal.reason, error = %refusal.error, "given up, now a dead letter"

@@ -13,6 +13,10 @@ use crate::{
 pub(super) enum Step {
     /// The item has ended.
     Done(Outcome),
+    /// The same, with others behind it (by `seq`) that were part of one call.
+    Together { outcome: Outcome, joined: Vec<i64> },
+    /// Somebody else has the lane: nothing may be done or said any more.
+    Abandon,
     /// It keeps its place and is looked at again after `wait`.
     Defer { refusal: Refusal, wait: Duration },
     /// It was not touched, and keeps its place for whoever takes the lane next.

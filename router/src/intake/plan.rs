@@ -1,17 +1,21 @@
 //! Decides for every item of a webhook what it is to us: a message, a status, an event to keep, or none of ours.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use whatsapp::{
     message::InboundMessage,
     status::{Status, StatusKind},
-    webhook::{Item, ItemKind, Webhook},
+    webhook::{Echo, Item, ItemKind, Webhook},
 };
 
 use crate::{
+    clock::micros,
     routing::{Channel, Table},
-    store::{Contact, Delivery, DeliveryState, MessageId, Micros, NewEvent, NewInbound, NewStatus, SeenKey},
+    store::{
+        Contact, Delivery, DeliveryState, MessageId, Micros, NewEcho, NewEvent, NewInbound, NewStatus,
+        SeenKey,
+    },
 };
 
 /// What a webhook comes to.
@@ -68,7 +72,11 @@ impl Plan {
                 Some(state) => self.delivery.statuses.push(new_status(status, state, channel, now)),
                 None => self.keep(item, Some(channel)),
             },
-            (ItemKind::Message(_) | ItemKind::Unreadable(_), _) => {
+            (ItemKind::Echo(echo), Some(channel)) => {
+                let idle = table.route(&channel.name).map(|route| route.delivery.takeover_idle);
+                self.delivery.echoes.push(new_echo(echo, channel, item.raw, idle, now));
+            }
+            (ItemKind::Message(_) | ItemKind::Echo(_) | ItemKind::Unreadable(_), _) => {
                 self.unanswerable += 1;
                 self.keep(item, channel);
             }
@@ -97,6 +105,35 @@ fn inbound(message: &InboundMessage, contact: Contact, channel: &Channel, raw: &
         message_type: message.type_label(),
         raw: Arc::from(raw),
         sent_at: message.timestamp.and_then(|seconds| seconds.checked_mul(1_000_000)),
+    }
+}
+
+fn new_echo(
+    echo: &Echo,
+    channel: &Channel,
+    raw: &str,
+    takeover_idle: Option<Duration>,
+    now: Micros,
+) -> NewEcho {
+    let to = echo.to.trim_start_matches('+');
+    NewEcho {
+        id: MessageId::generate(),
+        seen_key: SeenKey::new(&["echo", channel.number.phone_number_id(), &echo.message.id]),
+        channel: channel.name.clone(),
+        contact: Arc::new(Contact {
+            key: to.to_owned(),
+            wa_id: Some(to.to_owned()),
+            user_id: None,
+            username: None,
+            name: None,
+        }),
+        wamid: Arc::from(echo.message.id.as_str()),
+        message_type: echo.message.type_label(),
+        raw: Arc::from(raw),
+        sent_at: echo.message.timestamp.and_then(|seconds| seconds.checked_mul(1_000_000)),
+        taken_over_until: takeover_idle
+            .filter(|idle| !idle.is_zero())
+            .map(|idle| now.saturating_add(micros(idle))),
     }
 }
 

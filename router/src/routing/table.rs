@@ -34,10 +34,53 @@ pub struct Backend {
 pub enum Ambiguity {
     /// Wait for a status webhook that tells, then send again.
     Repeat,
+    /// Wait for a status webhook that tells, then give it up as a dead letter.
+    NeverRepeat,
+}
+
+/// Several messages within a short time go to the backend as one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Debounce {
+    /// Nothing new for so long ends the burst.
+    pub quiet: Duration,
+    /// The first one waits no longer than this.
+    pub max: Duration,
+}
+
+/// What is done about a message that Graph took and that was not delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undelivered {
+    /// After this it counts as undelivered.
+    pub after: Duration,
+    pub action: Remedy,
+}
+
+/// It is counted and listed in any case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    Leave,
+    /// A line in the log that an operator is woken by.
+    Alarm,
+    /// This template is sent.
+    Template {
+        name: String,
+        language: String,
+    },
+}
+
+impl Remedy {
+    /// A bounded label.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Leave => "leave",
+            Self::Alarm => "alarm",
+            Self::Template { .. } => "template",
+        }
+    }
 }
 
 /// How hard a route tries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryPolicy {
     /// For one call of the backend.
     pub timeout: Duration,
@@ -45,6 +88,10 @@ pub struct DeliveryPolicy {
     pub ambiguous: Ambiguity,
     /// A message that was sent longer ago than this is stored but not answered by itself.
     pub reply_max_age: Duration,
+    pub debounce: Option<Debounce>,
+    /// For how long a message typed on the phone leaves the conversation to the person who did; zero: not at all.
+    pub takeover_idle: Duration,
+    pub undelivered: Option<Undelivered>,
 }
 
 /// Which types of message a backend is given.
@@ -132,6 +179,10 @@ impl Table {
 
     pub fn route(&self, channel: &str) -> Option<&Arc<Route>> {
         self.route_of.get(channel)
+    }
+
+    pub fn route_named(&self, name: &str) -> Option<&Arc<Route>> {
+        self.route_of.values().find(|route| &*route.name == name)
     }
 
     /// Of all channels. Empty: unsigned webhooks were allowed expressly.

@@ -5,18 +5,23 @@
 #![expect(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test that fails says where")]
 
 mod abuse;
+mod ambiguity;
 mod api_access;
 mod api_client;
 mod api_dead_letters;
 mod api_lists;
 mod api_monitoring;
 mod api_send;
+mod bounds;
 mod chaos;
 mod crashes;
+mod debounce;
 mod failures;
 mod harness;
 mod migration;
 mod pacing;
 mod startup;
+mod takeover;
+mod watchdog;
 mod webhook_table;
 mod whole_way;

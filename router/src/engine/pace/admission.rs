@@ -170,6 +170,10 @@ impl Engine {
     /// Until when no lane of this queue can go on; in the past when one of them should find out.
     pub(in crate::engine) fn held_until(&self, queue: Queue) -> Option<Instant> {
         match queue {
+            Queue::Inbox if self.settings.bounds.outbox_is_full(self.store.depth()) => {
+                // Looked at again then: it is not known when there is room.
+                Some(Instant::now() + Duration::from_secs(1))
+            }
             Queue::Inbox => {
                 self.breakers.all_closed_until(self.table.routes().map(|route| &route.backend.name))
             }

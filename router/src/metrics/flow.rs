@@ -1,0 +1,53 @@
+//! What is counted of leases, bounds, undelivered messages and what was deleted.
+
+use prometheus::{IntCounter, IntCounterVec};
+use service::metrics::Metrics;
+
+#[derive(Debug, Clone)]
+pub struct FlowMetrics {
+    pub leases_lost: IntCounter,
+    pub results_dropped: IntCounterVec,
+    pub refused_full: IntCounter,
+    pub undelivered: IntCounterVec,
+    pub swept: IntCounterVec,
+    pub joined: IntCounter,
+    pub echoes: IntCounter,
+}
+
+impl FlowMetrics {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        Self {
+            leases_lost: metrics.counter(
+                "leases_lost_total",
+                "Conversations that another router took over because this one was silent for too long",
+            ),
+            results_dropped: metrics.counter_vec(
+                "stale_results_total",
+                "Results that were dropped because another router has the conversation",
+                &["queue"],
+            ),
+            refused_full: metrics.counter(
+                "webhooks_refused_full_total",
+                "Webhooks that were refused because a queue had reached its bound; Meta sends them again",
+            ),
+            undelivered: metrics.counter_vec(
+                "undelivered_total",
+                "Messages that Graph took and that were not delivered by their deadline",
+                &["channel", "action"],
+            ),
+            swept: metrics.counter_vec(
+                "swept_rows_total",
+                "Rows that were deleted because they were older than they are kept for",
+                &["kind"],
+            ),
+            joined: metrics.counter(
+                "messages_joined_total",
+                "Messages that went to a backend in the call of another one of the same burst",
+            ),
+            echoes: metrics.counter(
+                "echoes_received_total",
+                "Messages that a person of the business typed on the phone",
+            ),
+        }
+    }
+}
