@@ -13,7 +13,7 @@ use crate::clock::Clock;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     Sqlite(Location),
-    Postgres(Address),
+    Postgres(Box<Address>),
 }
 
 impl FromStr for DatabaseUrl {
@@ -22,7 +22,7 @@ impl FromStr for DatabaseUrl {
     fn from_str(url: &str) -> Result<Self, String> {
         match url.split_once(':') {
             Some(("sqlite", _)) => url.parse().map(Self::Sqlite),
-            Some(("postgres" | "postgresql", _)) => url.parse().map(Self::Postgres),
+            Some(("postgres" | "postgresql", _)) => url.parse().map(Box::new).map(Self::Postgres),
             Some((scheme, _)) if scheme.chars().all(|letter| letter.is_ascii_alphanumeric()) => {
                 Err(format!("{scheme} is not supported; write sqlite://… or postgres://…"))
             }

@@ -95,12 +95,15 @@ impl Session {
     }
 }
 
+/// The rows of a statement that is on its way.
+type Answer<'s> = BoxFuture<'s, Result<Vec<Row>, Error>>;
+
 /// Statements that are sent without waiting for the answers of those before them.
 ///
 /// When one fails inside a transaction, all that follow fail too, `COMMIT` included, so the first error is the cause.
 pub(super) struct Pipe<'s> {
     session: &'s Session,
-    sent: Vec<Pin<Box<MaybeDone<BoxFuture<'s, Result<Vec<Row>, Error>>>>>>,
+    sent: Vec<Pin<Box<MaybeDone<Answer<'s>>>>>,
 }
 
 impl<'s> Pipe<'s> {

@@ -6,7 +6,7 @@ use sandbox::postgres::Cluster;
 
 use super::*;
 use crate::store::{
-    Attempt,
+    Attempt, Claim, Contact, Delivery, Outcome, PaceAsk, Queue, Refusal, Store,
     conformance::{self, batch, claiming, delivery, refusal, reply},
     model, now,
 };
@@ -49,7 +49,7 @@ async fn random_operations_agree_with_a_simple_model() {
     }
 }
 
-async fn first_claim(store: &PostgresStore, delivery: Delivery) -> crate::store::Claim {
+async fn first_claim(store: &PostgresStore, delivery: Delivery) -> Claim {
     store.accept(delivery, 8).await.unwrap().claims.pop().unwrap()
 }
 
@@ -205,8 +205,44 @@ async fn what_is_wrong_with_the_address_is_said_in_one_line() {
     assert!(nobody.contains("127.0.0.1:1/router") && nobody.contains("check"), "{nobody}");
     assert!(!nobody.contains("hunter2") && !nobody.contains('\n'), "{nobody}");
     let Some(url) = new_database() else { return };
-    let missing = error(&format!("{}_missing", url)).await;
+    let missing = error(&format!("{url}_missing")).await;
     assert!(missing.contains("no such database"), "{missing}");
+}
+
+#[tokio::test]
+async fn two_routers_never_use_more_than_the_limit_together() {
+    let Some(url) = new_database() else { return };
+    let (a, b) = (open(&url, options()).await, open(&url, options()).await);
+    let ask = |demand| PaceAsk {
+        channel: Arc::from("default"),
+        kind: crate::store::PaceKind::Throughput,
+        limit: 80,
+        demand,
+    };
+    assert_eq!(a.share_pace(vec![ask(100)]).await.unwrap(), [80], "nobody else is there");
+    assert_eq!(b.share_pace(vec![ask(100)]).await.unwrap(), [0], "all of it is held");
+    assert_eq!(a.share_pace(vec![ask(100)]).await.unwrap(), [40]);
+    assert_eq!(b.share_pace(vec![ask(100)]).await.unwrap(), [40]);
+    assert_eq!(b.share_pace(vec![ask(10)]).await.unwrap(), [10]);
+    assert_eq!(a.share_pace(vec![ask(100)]).await.unwrap(), [70]);
+}
+
+#[tokio::test]
+async fn the_share_of_a_router_that_is_gone_is_free_after_its_lease() {
+    let Some(url) = new_database() else { return };
+    let (a, b) = (open(&url, expiring()).await, open(&url, expiring()).await);
+    let ask = || PaceAsk {
+        channel: Arc::from("default"),
+        kind: crate::store::PaceKind::Throughput,
+        limit: 80,
+        demand: 100,
+    };
+    a.share_pace(vec![ask()]).await.unwrap();
+    let patience = std::time::Instant::now() + Duration::from_secs(30);
+    while b.share_pace(vec![ask()]).await.unwrap() != [80] {
+        assert!(std::time::Instant::now() < patience, "it was never given back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn session(url: &str) -> session::Session {
@@ -283,16 +319,14 @@ async fn a_zero_character_is_stored_as_a_replacement() {
     let Some(url) = new_database() else { return };
     let store = open(&url, options()).await;
     let mut odd = delivery("odd", "z1");
-    odd.messages[0].contact = Arc::new(crate::store::Contact {
-        name: Some("a\0b".to_owned()),
-        ..(*odd.messages[0].contact).clone()
-    });
+    odd.messages[0].contact =
+        Arc::new(Contact { name: Some("a\0b".to_owned()), ..(*odd.messages[0].contact).clone() });
     odd.messages[0].raw = Arc::from("{\"\0\"}");
     let claim = first_claim(&store, odd).await;
     assert_eq!(claim.contact.name.as_deref(), Some("a\u{fffd}b"));
     store.release(claim.lease, None).await.unwrap();
     let again = store.claim(Queue::Inbox, 1).await.unwrap().claims.pop().unwrap();
     assert_eq!(&*again.item.payload, "{\"\u{fffd}\"}");
-    let refused = crate::store::Refusal { attempt: Attempt::None, ..refusal(false) };
+    let refused = Refusal { attempt: Attempt::None, ..refusal(false) };
     store.defer(again.lease, &again.item, refused, now()).await.unwrap();
 }
