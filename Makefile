@@ -8,7 +8,7 @@ SHELL := /bin/sh
 CARGO ?= cargo
 COMPOSE ?= docker compose
 
-.PHONY: help run sandbox-up build release fmt lint test test-router test-server chaos bench openapi docs doc deny \
+.PHONY: help run sandbox-up build release fmt lint test test-router test-server chaos bench bench-scale openapi docs doc deny \
 	kind-up kind-down dev chart-test chart-docs e2e \
 	up down restart logs logs-router logs-server status smoke clean clean-data check-env ngrok \
 	test-router-docker test-server-docker image-sizes
@@ -126,6 +126,9 @@ chaos: ## kill, starve and disconnect the routers on both databases; CHAOS_ROUND
 
 bench: ## release build, then messages per second and latency; writes bench-results/*.json
 	@scripts/bench
+
+bench-scale: ## release build, then the store on SQLite with 10 million messages and a backlog of a million (8 GB, minutes)
+	@scripts/bench-scale
 
 ##@ Build and generate
 
