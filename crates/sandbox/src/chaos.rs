@@ -126,7 +126,7 @@ pub async fn run(options: &ChaosOptions) -> Report {
             if !case.name.contains(&options.filter) || !case.stores.contains(store) {
                 continue;
             }
-            if options.short && !case.in_short && options.filter.is_empty() {
+            if options.short && !case.in_short.contains(store) && options.filter.is_empty() {
                 continue;
             }
             let context = Context {

@@ -30,3 +30,8 @@ async fn in_short(store: Store) {
 async fn nothing_is_lost_on_sqlite() {
     in_short(Store::Sqlite).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_on_postgresql() {
+    in_short(Store::Postgres).await;
+}

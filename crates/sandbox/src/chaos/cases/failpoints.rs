@@ -19,15 +19,15 @@ const NAMES: [&str; 8] = [
     "after_completion",
 ];
 const VARIABLE: &str = "ROUTER_TEST_FAILPOINTS";
-/// Of each step that is passed.
-const PROBABILITY: &str = "0.02";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn all(context: Context) -> Result<Row, ChaosError> {
     let mut scene = Scene::open(&context, Setup::default()).await?;
     let times = context.times(6, 1);
+    // Of each step that is passed; the rarer, the more is under way when it strikes.
+    let probability = if context.short { "0.2" } else { "0.05" };
     for name in NAMES {
-        scene.stack.set_router_env(VARIABLE, &format!("{name}={PROBABILITY}"));
+        scene.stack.set_router_env(VARIABLE, &format!("{name}={probability}"));
         if scene.stack.router_pid_at(0).is_some() {
             scene.kill(0).await?;
         }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::super::{
     ChaosError, Context, Row,
+    history::Policy,
     scene::{Scene, Setup},
     traffic::Manner,
 };
@@ -27,6 +28,19 @@ pub(super) async fn lost_answers_without_statuses(context: Context) -> Result<Ro
     scene.faults(json!({"graph": {"lost_answers": {"rate": 0.05}}, "webhooks": {"no_statuses": true}}))?;
     scene.faults += 1;
     tokio::time::sleep(context.seconds(8.0, 2.0)).await;
+    scene.close(&context).await
+}
+
+/// Nothing says so, and the route would rather be silent than repeat: what is in doubt becomes a dead letter, the rest goes on.
+pub(super) async fn never_repeat(context: Context) -> Result<Row, ChaosError> {
+    let env = vec![("SEND_AMBIGUOUS", "never-repeat".to_owned())];
+    let setup = Setup { env, policy: Policy::NeverRepeat, may_die: true, ..Setup::default() };
+    let mut scene = Scene::open(&context, setup).await?;
+    scene.faults(json!({"graph": {"lost_answers": {"rate": 0.05}}, "webhooks": {"no_statuses": true}}))?;
+    scene.faults += 1;
+    tokio::time::sleep(context.seconds(8.0, 2.0)).await;
+    scene.kill(0).await?;
+    scene.start(0).await?;
     scene.close(&context).await
 }
 
