@@ -70,7 +70,7 @@
 {{- else if and $budget.enabled (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable) -}}
 {{- $problems = append $problems (printf "%s.podDisruptionBudget has neither minAvailable nor maxUnavailable: set one of them, or enabled: false" $component) -}}
 {{- end -}}
-{{- $taken := ternary (list "DATABASE_URL" "WHATSAPP_ACCESS_TOKEN" "WHATSAPP_WEBHOOK_VERIFY_TOKEN" "WHATSAPP_WEBHOOK_SECRET" "SECRETS_DIR") (list) (eq $component "router") -}}
+{{- $taken := ternary (list "DATABASE_URL" "WHATSAPP_ACCESS_TOKEN" "WHATSAPP_WEBHOOK_VERIFY_TOKEN" "WHATSAPP_WEBHOOK_SECRET" "ROUTER_API_KEYS" "SECRETS_DIR") (list) (eq $component "router") -}}
 {{- range concat (include "whatsapp-router.ownEnv" (list $ $component) | fromYamlArray) (include "whatsapp-router.settingsEnv" (list $ $component) | fromYamlArray) -}}
 {{- $taken = append $taken .name -}}
 {{- end -}}
