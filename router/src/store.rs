@@ -26,7 +26,7 @@ use async_trait::async_trait;
 pub use self::{
     database::{DatabaseUrl, OpenError, OpenOptions, open},
     delivery_state::DeliveryState,
-    shared_state::{ChannelNews, ChannelState, PaceAsk, PaceKind, Stopped},
+    shared_state::{ChannelNews, ChannelState, PaceAsk, PaceKind, SHARES_HOLD, Stopped},
     types::{
         Accepted, Attempt, Claim, Claims, Contact, Delivery, Depth, Doubt, Enqueued, Finish, Finished,
         Idempotency, Inbound, Item, Lease, MessageId, Micros, NewEcho, NewEvent, NewInbound, NewOutbound,
@@ -136,7 +136,7 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn take_over(&self, conversation: i64, until: Option<Micros>) -> Result<bool, StoreError>;
 
     /// This router's shares of the limits asked for, in the order of `asks`; together they never exceed a limit. A
-    /// share holds until the next call, which has to come within [`lease_time`](Self::lease_time).
+    /// share holds until the next call, which has to come within [`SHARES_HOLD`] and [`lease_time`](Self::lease_time).
     async fn share_pace(&self, asks: Vec<PaceAsk>) -> Result<Vec<u32>, StoreError>;
 
     /// What is known of channels, those of which nothing is known left out.

@@ -18,9 +18,11 @@ impl Bounds {
     }
 
     /// No backend is asked, because what it answers would have to wait. The bytes are not looked at so soon: asking
-    /// takes an item out of the inbox, and refusing both would leave no way out.
+    /// takes an item out of the inbox, and refusing both would leave no way out; so with nothing to be sent they do
+    /// not count at all.
     pub(super) fn outbox_is_full(self, depth: Depth) -> bool {
-        depth.outbox >= self.items || depth.bytes >= self.bytes.saturating_mul(2)
+        let by_bytes = depth.outbox > 0 && depth.bytes >= self.bytes.saturating_mul(2);
+        depth.outbox >= self.items || by_bytes
     }
 }
 
@@ -37,7 +39,8 @@ mod tests {
             (10, 0, 0, true, false),
             (0, 10, 0, false, true),
             (0, 0, 1_000, true, false),
-            (0, 0, 2_000, true, true),
+            (0, 1, 2_000, true, true),
+            (5, 0, 9_000, true, false),
         ] {
             let depth = Depth { inbox, outbox, dead_letters: 99, bytes };
             assert_eq!(

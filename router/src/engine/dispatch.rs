@@ -61,7 +61,10 @@ impl Engine {
                 return Step::Defer { refusal: untouched("store_unavailable"), wait: STORE_WAIT };
             }
         };
-        // The head is one of them: it is to be answered.
+        if !burst.iter().any(|(other, _)| other.seq == item.seq) {
+            // So much was replayed in front of it meanwhile that it is not its turn any more.
+            return Step::Release;
+        }
         let joined = burst.iter().map(|(item, _)| item.seq).filter(|seq| *seq != item.seq).collect();
         match self.ask(lane, channel, route, item, &message, &burst).await {
             Step::Done(outcome) => Step::Together { outcome, joined },

@@ -223,9 +223,21 @@ impl Engine {
         }
     }
 
+    /// Where leases do not end by themselves nobody else could ever go on with this lane, so this is tried until it
+    /// is stored; only a process that ends leaves it to the next start.
     async fn release(&self, lease: Lease, in_doubt_until: Option<Micros>) {
-        if let Err(error) = self.store.release(lease, in_doubt_until).await {
-            tracing::warn!(%error, "a conversation can't be handed back; the next start takes it over");
+        let mut wait = STORE_WAIT.0;
+        loop {
+            match self.store.release(lease, in_doubt_until).await {
+                Ok(()) | Err(StoreError::LeaseLost) => return,
+                Err(error) if self.is_stopping() || matches!(error, StoreError::Closed) => {
+                    tracing::warn!(%error, "a conversation can't be handed back; the next start takes it over");
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, "a conversation can't be handed back yet"),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(STORE_WAIT.1);
         }
     }
 

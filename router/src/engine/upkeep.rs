@@ -12,7 +12,8 @@ use crate::{
 const BITE: usize = 500;
 /// Between two bites of a meal.
 const PAUSE: Duration = Duration::from_millis(100);
-const INTERVAL: Duration = Duration::from_secs(10);
+/// A call may have looked at keys that are all too young and have to come back for the others.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Meta repeats for up to seven days (webhooks overview), and a clock may be wrong.
 const SEEN: Duration = Duration::from_secs(8 * 86_400);

@@ -33,7 +33,13 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::{Notify, mpsc::UnboundedSender, oneshot};
 use uuid::Uuid;
@@ -78,6 +84,8 @@ struct Shared {
     lease_time: Duration,
     uncertain_wait: Micros,
     clock: Clock,
+    /// How far the database's clock is ahead of ours, when that is worth a word.
+    skew: AtomicI64,
     /// Something is due that nobody here has room for.
     news: Notify,
     /// Work may be due that another process has left, or a lost commit of ours.
@@ -85,6 +93,25 @@ struct Shared {
 }
 
 impl Shared {
+    /// Told what the database takes for the present, now and then.
+    fn compare_clocks(&self, theirs: Micros) {
+        let skew = theirs.saturating_sub(self.clock.now());
+        // Less is the way there and back.
+        let skew = if skew.abs() < 1_000_000 { 0 } else { skew };
+        let before = self.skew.swap(skew, Ordering::Relaxed);
+        if (skew - before).abs() > 1_000_000 {
+            tracing::warn!(
+                ahead_ms = skew / 1_000,
+                "this machine's clock and the database's differ; the database's counts"
+            );
+        }
+    }
+
+    /// A time by our clock as the database counts.
+    fn at_the_database(&self, at: Micros) -> Micros {
+        at.saturating_add(self.skew.load(Ordering::Relaxed))
+    }
+
     fn lease_micros(&self) -> Micros {
         micros(self.lease_time)
     }
@@ -129,6 +156,10 @@ impl PostgresStore {
             .await
             .map_err(|source| OpenError::Schema { place: connector.place(), source })?;
         warn_if_unsafe(&session).await;
+        let rest = micros(options.uncertain_wait);
+        lanes::rest_in_doubt(&session, rest)
+            .await
+            .map_err(|source| OpenError::Schema { place: connector.place(), source: source.into() })?;
         let gauges = Arc::new(Gauges::default());
         // Zero until the first look otherwise, and a bound on the queues would not hold for that long.
         let mut never = std::time::Instant::now();
@@ -139,6 +170,7 @@ impl PostgresStore {
             lease_time: options.lease_time,
             uncertain_wait: micros(options.uncertain_wait),
             clock: options.clock,
+            skew: AtomicI64::new(0),
             news: Notify::new(),
             elsewhere: Notify::new(),
         });

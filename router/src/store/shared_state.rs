@@ -1,6 +1,6 @@
 //! What all routers on one database have to agree on: how fast a channel may send, and whether it may at all.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::Micros;
 
@@ -26,6 +26,10 @@ impl PaceKind {
         }
     }
 }
+
+/// How long a share holds at most, if the leases do not end sooner. It is asked for every second; the share of a router
+/// that was killed is nobody's for this long.
+pub const SHARES_HOLD: Duration = Duration::from_secs(3);
 
 /// One router's wish for a share of a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]

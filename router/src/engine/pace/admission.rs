@@ -16,7 +16,7 @@ use crate::{
     },
     pacing::kind_of,
     routing::Channel,
-    store::{Attempt, Item, Micros, Outcome, PaceKind, Queue, Refusal, now as wall_clock},
+    store::{Attempt, Item, Micros, Outcome, PaceKind, Queue, Refusal},
 };
 
 /// A pair that has room so soon is waited for in place.
@@ -35,7 +35,7 @@ impl Engine {
             return Err(self.cannot_send(item, &pace, until));
         }
         self.wait_for_pair(lane, channel, item).await?;
-        let now = wall_clock();
+        let now = self.clock.now();
         let age =
             item.standing.last_inbound_at.map(|at| Duration::from_micros((now - at).max(0).unsigned_abs()));
         let kind = kind_of(age);
@@ -60,7 +60,7 @@ impl Engine {
 
     async fn wait_for_pair(&self, lane: &Lane, channel: &Channel, item: &Item) -> Result<(), Step> {
         let free_at = self.pace.pairs.free_at(lane.lease.conversation, item.standing.pair_free_at);
-        let Some(wait) = channel.limits.pair.wait(free_at, wall_clock()) else { return Ok(()) };
+        let Some(wait) = channel.limits.pair.wait(free_at, self.clock.now()) else { return Ok(()) };
         self.metrics.pace.waited(&channel.name, "pair");
         self.metrics.pace.wait_took(wait);
         if wait > SHORT_WAIT {
@@ -103,7 +103,7 @@ impl Engine {
         if may_be_out {
             let conversation = lane.lease.conversation;
             let before = self.pace.pairs.free_at(conversation, item.standing.pair_free_at);
-            self.pace.pairs.sent(channel.limits.pair, conversation, before, wall_clock());
+            self.pace.pairs.sent(channel.limits.pair, conversation, before, self.clock.now());
         }
         let pace = permit.channel.clone();
         let effects = permit.answered(answer);
@@ -118,7 +118,7 @@ impl Engine {
             return None;
         }
         let pair = self.table.channel(&lane.channel)?.limits.pair;
-        self.pace.pairs.worth_keeping(pair, lane.lease.conversation, wall_clock())
+        self.pace.pairs.worth_keeping(pair, lane.lease.conversation, self.clock.now())
     }
 
     /// For an item that found out that its channel is stopped: not its own fault, so it waits with the others, as long
@@ -155,7 +155,7 @@ impl Engine {
             Queue::Outbox => "channel_waits",
         };
         let wait = until.saturating_duration_since(Instant::now());
-        if age(item, wall_clock()).saturating_add(wait) > max_age {
+        if age(item, self.clock.now()).saturating_add(wait) > max_age {
             let error = "it could not be tried before it was too old (max_age_reached)".to_owned();
             return Step::Done(Outcome::Dead(Refusal { error, ..untouched(reason) }));
         }

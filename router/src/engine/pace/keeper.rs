@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     engine::Engine,
-    store::{ChannelState, Micros, PaceAsk, PaceKind, StoreError},
+    store::{ChannelState, Micros, PaceAsk, PaceKind, SHARES_HOLD, StoreError},
 };
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const OTHERS_PROBE_FIRST: Duration = Duration::from_secs(3);
 
 /// Runs until the process stops.
 pub(in crate::engine) async fn run(engine: Arc<Engine>, mut news: mpsc::UnboundedReceiver<News>) {
-    let shared_for = engine.store.lease_time();
+    let shared_for = engine.store.lease_time().map(|lease| lease.min(SHARES_HOLD));
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut asked_at = None::<Instant>;
@@ -39,7 +39,12 @@ pub(in crate::engine) async fn run(engine: Arc<Engine>, mut news: mpsc::Unbounde
         };
         tokio::select! {
             biased;
-            () = engine.shutdown.stopped() => return,
+            () = engine.shutdown.stopped() => {
+                if shared_for.is_some() {
+                    give_back(&engine).await;
+                }
+                return;
+            }
             Some((channel, news)) = news.recv() => {
                 if let Err(error) = engine.store.note_channel(&channel, news).await {
                     tracing::warn!(channel = &*channel, %error, "the state of a channel can't be kept");
@@ -58,6 +63,21 @@ pub(in crate::engine) async fn run(engine: Arc<Engine>, mut news: mpsc::Unbounde
             asked_at = Some(Instant::now());
             share(&engine, holds).await;
         }
+    }
+}
+
+/// Others, and this router's next run, need not wait until the shares end by themselves.
+async fn give_back(engine: &Engine) {
+    let nothing = |channel: &Arc<ChannelPace>, kind| PaceAsk {
+        channel: channel.name.clone(),
+        kind,
+        limit: 0,
+        demand: 0,
+    };
+    let channels = engine.pace.all();
+    let asks = channels.iter().flat_map(|channel| PaceKind::ALL.map(|kind| nothing(channel, kind))).collect();
+    if let Err(error) = engine.store.share_pace(asks).await {
+        tracing::debug!(%error, "shares of the limits can't be given back; they end by themselves");
     }
 }
 

@@ -44,9 +44,9 @@ const LOCK: &str = "SELECT l.conversation, c.channel, c.last_inbound_at, c.taken
 
 /// Gone already only if the caller repeats itself under a lease that it still holds.
 const TAKE: &str =
-    "DELETE FROM work w USING UNNEST($2::bigint[], $3::bigint[], $4::bigint[]) u(c, t, s), lane l
-     WHERE l.queue = $1 AND l.conversation = u.c AND l.token = u.t
-         AND w.queue = $1 AND w.conversation = u.c AND w.seq = u.s
+    "WITH held AS MATERIALIZED (SELECT u.c, u.s FROM UNNEST($2::bigint[], $3::bigint[], $4::bigint[]) u(c, t, s)
+         JOIN lane l ON l.queue = $1 AND l.conversation = u.c AND l.token = u.t)
+     DELETE FROM work w USING held u WHERE w.queue = $1 AND w.conversation = u.c AND w.seq = u.s
      RETURNING w.conversation, w.seq, w.attempts, w.bytes";
 
 const REMOVE: &str = "DELETE FROM lane l WHERE l.queue = $1 AND l.conversation = ANY($2)
@@ -215,11 +215,11 @@ impl Ends {
                     }
                 }
                 LaneCall::Defer { seq, refusal, due_at, .. } => {
-                    let_go.defer(lease.conversation, *seq, refusal, *due_at);
+                    let_go.defer(lease.conversation, *seq, refusal, self.shared.at_the_database(*due_at));
                 }
                 LaneCall::Release { in_doubt_until, .. } => {
                     let_go.lanes.push(lease.conversation);
-                    let_go.at.push(*in_doubt_until);
+                    let_go.at.push(in_doubt_until.map(|at| self.shared.at_the_database(at)));
                     let_go.doubt.push(in_doubt_until.map(|_| true));
                 }
             }

@@ -163,10 +163,28 @@ const PEOPLE: &str =
          c.user_id, c.username, c.name
      FROM UNNEST($1::bigint[]) u(id) JOIN conversation c ON c.id = u.id";
 
+/// The end of another router's lease counts: if that one is gone, somebody has to look then.
 const NEXT_DUE: &str = concat!(
-    "SELECT (SELECT due_at FROM lane WHERE queue = $1 AND token = 0 ORDER BY due_at LIMIT 1), ",
+    "SELECT least((SELECT due_at FROM lane WHERE queue = $1 AND token = 0 ORDER BY due_at LIMIT 1),
+         (SELECT due_at FROM lane WHERE queue = $1 AND token <> 0 AND owner <> $2 ORDER BY due_at LIMIT 1)), ",
     clock!()
 );
+
+const REST: &str = concat!(
+    "UPDATE lane l SET due_at = ",
+    clock!(),
+    " + $1::bigint WHERE l.queue = 2 AND l.token = 0 AND l.due_at < ",
+    clock!(),
+    " + $1::bigint AND (l.uncertain OR EXISTS (SELECT 1 FROM work w
+         WHERE w.queue = 2 AND w.conversation = l.conversation AND w.uncertain))"
+);
+
+/// While no router ran no status could arrive, so what is in doubt at a start waits anew. Where others run it only
+/// waits a little longer.
+pub(super) async fn rest_in_doubt(session: &Session, wait: Micros) -> Result<(), Error> {
+    session.client().execute(REST, &[&wait]).await?;
+    Ok(())
+}
 
 /// Ends lanes that hold nothing: there are none in the usual course.
 const EMPTY: &str = "DELETE FROM lane l WHERE l.queue = $1 AND l.conversation = ANY($2)
@@ -193,7 +211,7 @@ pub(super) async fn claim(
     let mut pipe = session.pipe();
     pipe.push(EXPIRE, vec![&number, &rest, &at]).await;
     let taken = pipe.push(CLAIM, vec![&number, &at, &limit, &tokens, &shared.owner, &lease]).await;
-    let next_due = pipe.push(NEXT_DUE, vec![&number]).await;
+    let next_due = pipe.push(NEXT_DUE, vec![&number, &shared.owner]).await;
     let mut answers = pipe.answers().await?;
     let mut taken = answers
         .take(taken)
@@ -203,7 +221,9 @@ pub(super) async fn claim(
     taken.sort_unstable();
     let next_due = match answers.take(next_due).first() {
         Some(row) => {
-            wake_at(row.try_get(0)?, row.try_get(1)?, shared.clock.now(), taken.len() < tokens.len())
+            let theirs = row.try_get(1)?;
+            shared.compare_clocks(theirs);
+            wake_at(row.try_get(0)?, theirs, shared.clock.now(), taken.len() < tokens.len())
         }
         None => None,
     };

@@ -14,6 +14,9 @@ use super::{
     session::Session,
 };
 
+/// For the first answer on a new connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Several pieces of news in this time are one.
 const GATHER: Duration = Duration::from_millis(20);
 const RECONNECT: Duration = Duration::from_secs(1);
@@ -43,7 +46,10 @@ pub(super) async fn run(connector: Arc<Connector>, shared: Arc<Shared>, closed: 
 async fn listen(connector: &Connector, shared: &Shared) -> Result<(), String> {
     let (heard, mut news) = unbounded_channel();
     let session = connector.connect(Purpose::Asking, Some(heard)).await.map_err(|error| error.to_string())?;
-    session.run("LISTEN whatsapp_router").await.map_err(|error| error.to_string())?;
+    match tokio::time::timeout(PATIENCE, session.run("LISTEN whatsapp_router")).await {
+        Ok(result) => result.map_err(|error| error.to_string())?,
+        Err(_) => return Err("the database did not answer in time".to_owned()),
+    }
     let mut last_look = Instant::now();
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

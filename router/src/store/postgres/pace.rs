@@ -7,9 +7,12 @@ use super::{
     lanes::clock,
     session::{Failure, Session},
 };
-use crate::store::{
-    PaceAsk, SeenKey,
-    fair_share::{fair_shares, grant},
+use crate::{
+    clock::micros,
+    store::{
+        PaceAsk, SHARES_HOLD, SeenKey,
+        fair_share::{fair_shares, grant},
+    },
 };
 
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1467118931, $1)";
@@ -63,9 +66,9 @@ pub(super) async fn share(scope: &Scope<'_>, asks: &[PaceAsk]) -> Result<Vec<u32
             granted.push(i64::from(shares[place]));
             demands.push(i64::from(ask.demand));
         }
-        let lease = scope.shared.lease_micros();
+        let holds = scope.shared.lease_micros().min(micros(SHARES_HOLD));
         let params: super::session::Params<'_> =
-            vec![&channel, &scope.shared.owner, &lease, &kinds, &granted, &demands];
+            vec![&channel, &scope.shared.owner, &holds, &kinds, &granted, &demands];
         scope.session.execute(KEEP, &params).await?;
     }
     Ok(shares)

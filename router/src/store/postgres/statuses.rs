@@ -12,11 +12,9 @@ use super::{
 };
 use crate::store::{DeliveryState, Micros, NewStatus};
 
-const BY_ID: &str =
-    "SELECT u.o, m.seq, m.state, m.conversation FROM UNNEST($1::uuid[]) WITH ORDINALITY u(id, o)
+const BY_ID: &str = "SELECT u.o, m.seq FROM UNNEST($1::uuid[]) WITH ORDINALITY u(id, o)
     JOIN message m ON m.id = u.id WHERE m.direction = 'out'";
-const BY_WAMID: &str =
-    "SELECT u.o, m.seq, m.state, m.conversation FROM UNNEST($1::text[]) WITH ORDINALITY u(w, o)
+const BY_WAMID: &str = "SELECT u.o, m.seq FROM UNNEST($1::text[]) WITH ORDINALITY u(w, o)
     JOIN message m ON m.wamid = u.w AND m.direction = 'out' AND m.wamid IS NOT NULL";
 
 /// A state outranks those before it; `discarded` is one that was dead. As [`DeliveryState::advanced_by`] has it.
@@ -69,6 +67,8 @@ pub(super) const ADOPT_ORPHANS: &str = concat!(
      FROM news WHERE m.seq = news.seq"
 );
 
+/// Another router may be giving a message up at this very moment: its state counts once it can't change any more.
+const STATES: &str = "SELECT seq, state FROM message WHERE seq = ANY($1) ORDER BY seq FOR UPDATE";
 const UNBURY: &str = "DELETE FROM dead_letter d USING conversation c
     WHERE d.seq = ANY($1) AND c.id = d.conversation RETURNING d.seq, c.channel";
 const CHANNELS: &str = "SELECT m.seq, c.channel FROM message m JOIN conversation c ON c.id = m.conversation
@@ -84,8 +84,6 @@ pub(super) struct Asked {
 #[derive(Debug, Clone, Copy)]
 struct Known {
     seq: i64,
-    dead: bool,
-    discarded: bool,
 }
 
 /// Messages by what a status names them by.
@@ -125,10 +123,7 @@ impl Asked {
         let place = |row: &Row| -> Result<usize, Error> {
             Ok(usize::try_from(row.try_get::<_, i64>(0)? - 1).unwrap_or(usize::MAX))
         };
-        let known = |row: &Row| -> Result<Known, Error> {
-            let state: &str = row.try_get(2)?;
-            Ok(Known { seq: row.try_get(1)?, dead: state == "dead", discarded: state == "discarded" })
-        };
+        let known = |row: &Row| -> Result<Known, Error> { Ok(Known { seq: row.try_get(1)? }) };
         for row in by_id {
             if let Some(id) = self.ids.get(place(row)?) {
                 found.by_id.insert(*id, known(row)?);
@@ -151,7 +146,6 @@ struct News<'a> {
     /// Sent, delivered, read, failed.
     at: [Option<Micros>; 4],
     error: Option<&'a str>,
-    known: Known,
 }
 
 /// What new statuses come to, as columns.
@@ -193,7 +187,6 @@ impl<'a> Advance<'a> {
             wamid: &status.wamid,
             at: [None; 4],
             error: None,
-            known,
         });
         news.state = news.state.advanced_by(status.state);
         let column = match status.state {
@@ -245,14 +238,19 @@ impl<'a> Advance<'a> {
 
     /// A status proves that a message which was given up went out: a replay would send it twice.
     pub(super) async fn unbury(&self, session: &Session, tallies: &mut Tallies) -> Result<(), Failure> {
-        let proven = |of: fn(&Known) -> bool| -> Vec<i64> {
-            self.news
-                .iter()
-                .filter(|(_, news)| of(&news.known) && news.state.proves_sent())
-                .map(|(seq, _)| *seq)
-                .collect()
-        };
-        let (dead, discarded) = (proven(|known| known.dead), proven(|known| known.discarded));
+        let proven = self.news.iter().filter(|(_, news)| news.state.proves_sent());
+        let proven: Vec<i64> = proven.map(|(seq, _)| *seq).collect();
+        if proven.is_empty() {
+            return Ok(());
+        }
+        let (mut dead, mut discarded) = (Vec::new(), Vec::new());
+        for row in session.query(STATES, &[&proven]).await? {
+            match row.try_get::<_, &str>(1)? {
+                "dead" => dead.push(row.try_get::<_, i64>(0)?),
+                "discarded" => discarded.push(row.try_get::<_, i64>(0)?),
+                _ => {}
+            }
+        }
         if !dead.is_empty() {
             for row in session.query(UNBURY, &[&dead]).await? {
                 let tally = tallies.of(&channel(&row)?);

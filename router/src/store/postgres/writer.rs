@@ -194,7 +194,13 @@ impl<B: Batch> Writer<B> {
                     return Err(Broken::Outside("the database did not answer in time".to_owned()));
                 }
             };
-            if session.client().is_closed() || session.run("ROLLBACK").await.is_err() {
+            // Behind a proxy that takes everything and hands on nothing this would wait for ever.
+            let is_lost = session.client().is_closed()
+                || !matches!(
+                    tokio::time::timeout(self.batch.patience(), session.run("ROLLBACK")).await,
+                    Ok(Ok(()))
+                );
+            if is_lost {
                 self.lose();
             }
             match judge(&failure) {
@@ -254,7 +260,11 @@ impl<B: Batch> Writer<B> {
 
     async fn put_right(&mut self, session: &Session) -> Result<(), Failure> {
         if self.in_doubt {
-            self.batch.put_right(session).await?;
+            let patience = self.batch.patience();
+            match tokio::time::timeout(patience, self.batch.put_right(session)).await {
+                Ok(result) => result?,
+                Err(_) => return Err(Failure::Odd("the database did not answer in time")),
+            }
             self.in_doubt = false;
         }
         Ok(())
