@@ -2,9 +2,13 @@
 
 mod answer;
 mod failure;
+mod fenced;
 mod number;
 
-use std::time::Duration;
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use reqwest::{
@@ -60,6 +64,24 @@ impl Client {
         body: Bytes,
         traceparent: Option<&str>,
     ) -> Result<Sent, SendError> {
+        self.send_message_until(number, body, traceparent, None).await
+    }
+
+    /// The same, and the body only leaves before `until`; after that it is [`SendError::NotSent`].
+    pub async fn send_message_until(
+        &self,
+        number: &Number,
+        body: Bytes,
+        traceparent: Option<&str>,
+        until: Option<Instant>,
+    ) -> Result<Sent, SendError> {
+        let (body, kept_back) = match until {
+            None => (reqwest::Body::from(body), None),
+            Some(until) => {
+                let (body, kept_back) = fenced::Fenced::new(body, until);
+                (reqwest::Body::wrap(body), Some(kept_back))
+            }
+        };
         let url =
             self.base.join(number.messages_path()).map_err(|error| SendError::NotSent(error.to_string()))?;
         let mut request = self
@@ -71,7 +93,12 @@ impl Client {
         if let Some(traceparent) = traceparent.and_then(|text| HeaderValue::from_str(text).ok()) {
             request = request.header("traceparent", traceparent);
         }
-        let mut response = request.send().await.map_err(failure::of_request)?;
+        let mut response = request.send().await.map_err(|error| match kept_back {
+            Some(kept_back) if kept_back.load(Ordering::Relaxed) => {
+                SendError::NotSent("it was too late to send".to_owned())
+            }
+            _ => failure::of_request(error),
+        })?;
         let body = body_of(&mut response).await.map_err(failure::of_answer)?;
         answer::read(response.status().as_u16(), response.headers(), &body)
     }

@@ -254,3 +254,21 @@ fn a_number_that_cannot_send_is_refused_at_once() {
         assert_eq!(new("1", "v25.0", token), Err(InvalidNumber::AccessToken), "{token}");
     }
 }
+
+#[tokio::test]
+async fn after_its_time_nothing_is_sent() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let received = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = Vec::new();
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut bytes).await;
+        bytes
+    });
+    let past = std::time::Instant::now();
+    let body = Bytes::from_static(br#"{"text":"late"}"#);
+    let error = client(address).send_message_until(&number(), body, None, Some(past)).await.unwrap_err();
+    assert!(matches!(error, SendError::NotSent(_)), "{error:?}");
+    let received = received.await.unwrap();
+    assert!(!received.windows(4).any(|bytes| bytes == b"late"), "the body must not leave");
+}

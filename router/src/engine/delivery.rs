@@ -60,7 +60,10 @@ impl Engine {
         }
         self.failpoints.pass(Failpoint::BeforeGraphCall);
         let started = Instant::now();
-        let result = self.graph.send_message(&channel.number, request.into(), None).await;
+        let result = self
+            .graph
+            .send_message_until(&channel.number, request.into(), None, self.lease_ends(lane.lease))
+            .await;
         self.failpoints.pass(Failpoint::AfterGraphCall);
         self.metrics.observe_graph(&result, started.elapsed());
         self.settle(lane, channel, item, permit, &result);

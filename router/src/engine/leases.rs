@@ -138,6 +138,13 @@ impl Engine {
         }
     }
 
+    /// When the lease may be somebody else's; `None` where that can't be.
+    pub(super) fn lease_ends(&self, lease: Lease) -> Option<Instant> {
+        let lease_time = self.leases.lease_time?;
+        let asked_at = self.leases.lock().get(&key(lease)).and_then(|held| held.asked_at);
+        Some(asked_at.map_or_else(Instant::now, |at| at + lease_time))
+    }
+
     async fn renew(&self, leases: Vec<Lease>) -> Result<(), StoreError> {
         let asked_at = Instant::now();
         let lost = self.store.renew(leases.clone()).await?;
