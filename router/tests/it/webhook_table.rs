@@ -10,7 +10,12 @@ use tokio::{
 use crate::harness::{envelope, get, query, start, text_message, value, webhook};
 
 /// Writes the request by hand, so that nothing between the test and the router helps.
-async fn post(stack: &Stack, body: &[u8], signature: Option<&str>, chunked: bool) -> (u16, String) {
+pub(crate) async fn post(
+    stack: &Stack,
+    body: &[u8],
+    signature: Option<&str>,
+    chunked: bool,
+) -> (u16, String) {
     let address = stack.router_url().strip_prefix("http://").unwrap().to_owned();
     let signature = signature.map(|value| format!("X-Hub-Signature-256: {value}\r\n")).unwrap_or_default();
     let framing = if chunked {
