@@ -12,7 +12,9 @@ pub mod delivery_state;
 mod fair_share;
 #[cfg(test)]
 mod model;
+mod per_channel;
 pub mod postgres;
+mod sends;
 mod shared_state;
 pub mod sqlite;
 mod types;
@@ -26,11 +28,12 @@ use async_trait::async_trait;
 pub use self::{
     database::{DatabaseUrl, OpenError, OpenOptions, open},
     delivery_state::DeliveryState,
+    sends::{Enqueued, Idempotency, NewSend},
     shared_state::{ChannelNews, ChannelState, PaceAsk, PaceKind, SHARES_HOLD, Stopped},
     types::{
-        Accepted, Attempt, Claim, Claims, Contact, Delivery, Depth, Doubt, Enqueued, Finish, Finished,
-        Idempotency, Inbound, Item, Lease, MessageId, Micros, NewEcho, NewEvent, NewInbound, NewOutbound,
-        NewSend, NewStatus, OpenedOutbox, Outcome, Queue, Refusal, SeenKey, Standing, now,
+        Accepted, Attempt, Claim, Claims, Contact, Delivery, Depth, Doubt, Finish, Finished, Inbound, Item,
+        Lease, MessageId, Micros, NewEcho, NewEvent, NewInbound, NewOutbound, NewStatus, OpenedOutbox,
+        Outcome, Queue, Refusal, SeenKey, Standing, now,
     },
     upkeep::{Cutoffs, Remedies, Swept, Undelivered},
     views::{

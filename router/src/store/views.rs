@@ -208,6 +208,23 @@ pub struct ChannelLedger {
 }
 
 impl ChannelLedger {
+    /// Of a channel through which nothing has come yet.
+    pub fn empty(channel: Arc<str>) -> Self {
+        Self {
+            channel,
+            accepted: 0,
+            answered: 0,
+            not_to_be_answered: 0,
+            inbox_in_flight: 0,
+            inbox_dead: 0,
+            queued: 0,
+            sent: 0,
+            outbox_in_flight: 0,
+            outbox_dead: 0,
+            discarded: 0,
+        }
+    }
+
     /// What is missing on the right side of the first line: 0 when nothing is lost.
     pub fn inbox_gap(&self) -> i64 {
         self.accepted - self.answered - self.not_to_be_answered - self.inbox_in_flight - self.inbox_dead

@@ -68,19 +68,7 @@ pub(super) struct Shadow {
 impl Shadow {
     pub(super) fn account(&mut self, chat: Chat) -> &mut ChannelLedger {
         let channel = CHANNELS[chat.0];
-        self.accounts.entry(channel).or_insert_with(|| ChannelLedger {
-            channel: channel.into(),
-            accepted: 0,
-            answered: 0,
-            not_to_be_answered: 0,
-            inbox_in_flight: 0,
-            inbox_dead: 0,
-            queued: 0,
-            sent: 0,
-            outbox_in_flight: 0,
-            outbox_dead: 0,
-            discarded: 0,
-        })
+        self.accounts.entry(channel).or_insert_with(|| ChannelLedger::empty(channel.into()))
     }
 
     pub(super) fn lane(&mut self, queue: Queue, chat: Chat) -> Option<&mut Lane> {

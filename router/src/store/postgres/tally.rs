@@ -1,10 +1,7 @@
 //! The ledger's counters and the depth of the queues, gathered over a transaction and written once with it.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst},
-    },
+    sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst},
     time::{Duration, Instant},
 };
 
@@ -12,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::types::ToSql;
 
 use super::session::{Pipe, Session};
-use crate::store::{Depth, Queue};
+use crate::store::{Depth, Queue, per_channel::PerChannel};
 
 /// Rows that a channel's account is spread over.
 const SLOTS: u8 = 64;
@@ -40,22 +37,12 @@ impl Tally {
     }
 }
 
-/// By channel; there are few. Sorted before it is written, so that two writers of one slot never wait in a circle.
-#[derive(Debug, Default)]
-pub(super) struct Tallies(Vec<(Arc<str>, Tally)>);
+/// Changes by channel, in the order in which their rows are locked.
+pub(super) type Tallies = PerChannel<Tally>;
 
-impl Tallies {
-    pub(super) fn of(&mut self, channel: &Arc<str>) -> &mut Tally {
-        let found = self.0.iter().position(|(known, _)| known == channel);
-        let index = found.unwrap_or_else(|| {
-            self.0.push((channel.clone(), Tally::default()));
-            self.0.len() - 1
-        });
-        &mut self.0[index].1
-    }
-
+impl PerChannel<Tally> {
     pub(super) fn depth(&self) -> Depth {
-        self.0.iter().fold(Depth::default(), |sum, (_, tally)| Depth {
+        self.changed().into_iter().fold(Depth::default(), |sum, (_, tally)| Depth {
             inbox: sum.inbox + tally.depth.inbox,
             outbox: sum.outbox + tally.depth.outbox,
             dead_letters: sum.dead_letters + tally.depth.dead_letters,
@@ -64,13 +51,12 @@ impl Tallies {
     }
 
     /// Columns as the statement takes them; `None` when nothing changed.
-    pub(super) fn columns(mut self, slot: i16) -> Option<Columns> {
-        self.0.retain(|(_, tally)| *tally != Tally::default());
-        if self.0.is_empty() {
+    pub(super) fn columns(&self, slot: i16) -> Option<Columns> {
+        let changed = self.changed();
+        if changed.is_empty() {
             return None;
         }
-        self.0.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let column = |of: fn(&Tally) -> i64| self.0.iter().map(|(_, tally)| of(tally)).collect();
+        let column = |of: fn(&Tally) -> i64| changed.iter().map(|(_, tally)| of(tally)).collect();
         let numbers = [
             column(|tally| tally.accepted),
             column(|tally| tally.answered),
@@ -83,7 +69,7 @@ impl Tallies {
             column(|tally| tally.depth.dead_letters),
             column(|tally| tally.depth.bytes),
         ];
-        let channels = self.0.iter().map(|(channel, _)| channel.to_string()).collect();
+        let channels = changed.iter().map(|(channel, _)| channel.to_string()).collect();
         Some(Columns { slot, channels, numbers })
     }
 }
@@ -190,6 +176,8 @@ impl Gauges {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]

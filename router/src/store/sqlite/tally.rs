@@ -1,8 +1,8 @@
 //! The ledger's counters, gathered over a transaction and written once with it.
 
-use std::sync::Arc;
-
 use rusqlite::{Connection, params};
+
+use crate::store::per_channel::PerChannel;
 
 /// Change of one channel's account; the fields are those of [`ChannelLedger`](crate::store::ChannelLedger).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,26 +15,12 @@ pub(super) struct Tally {
     pub(super) discarded: i64,
 }
 
-/// By channel; there are few.
-#[derive(Debug, Default)]
-pub(super) struct Tallies(Vec<(Arc<str>, Tally)>);
+pub(super) type Tallies = PerChannel<Tally>;
 
-impl Tallies {
-    pub(super) fn of(&mut self, channel: &Arc<str>) -> &mut Tally {
-        let found = self.0.iter().position(|(known, _)| known == channel);
-        let index = found.unwrap_or_else(|| {
-            self.0.push((channel.clone(), Tally::default()));
-            self.0.len() - 1
-        });
-        &mut self.0[index].1
-    }
-
+impl PerChannel<Tally> {
     /// Adds the changes to what the database holds.
     pub(super) fn write(&self, sql: &Connection) -> rusqlite::Result<()> {
-        for (channel, change) in &self.0 {
-            if *change == Tally::default() {
-                continue;
-            }
+        for (channel, change) in self.changed() {
             sql.prepare_cached(
                 "INSERT INTO tally (channel, accepted, answered, not_to_be_answered, queued, sent, discarded)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)

@@ -20,7 +20,7 @@ pub(in crate::store::sqlite) fn ledger(sql: &Connection) -> rusqlite::Result<Vec
             queued: row.get(4)?,
             sent: row.get(5)?,
             discarded: row.get(6)?,
-            ..empty(row.get(0)?)
+            ..ChannelLedger::empty(row.get(0)?)
         };
         by_channel.insert(account.channel.clone(), account);
     }
@@ -35,7 +35,7 @@ pub(in crate::store::sqlite) fn ledger(sql: &Connection) -> rusqlite::Result<Vec
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (channel, queue, count): (Arc<str>, Queue, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let account = by_channel.entry(channel.clone()).or_insert_with(|| empty(channel));
+            let account = by_channel.entry(channel.clone()).or_insert_with(|| ChannelLedger::empty(channel));
             match (queue, is_dead) {
                 (Queue::Inbox, false) => account.inbox_in_flight = count,
                 (Queue::Inbox, true) => account.inbox_dead = count,
@@ -45,22 +45,6 @@ pub(in crate::store::sqlite) fn ledger(sql: &Connection) -> rusqlite::Result<Vec
         }
     }
     Ok(by_channel.into_values().collect())
-}
-
-fn empty(channel: Arc<str>) -> ChannelLedger {
-    ChannelLedger {
-        channel,
-        accepted: 0,
-        answered: 0,
-        not_to_be_answered: 0,
-        inbox_in_flight: 0,
-        inbox_dead: 0,
-        queued: 0,
-        sent: 0,
-        outbox_in_flight: 0,
-        outbox_dead: 0,
-        discarded: 0,
-    }
 }
 
 pub(in crate::store::sqlite) fn queues(sql: &Connection, now: Micros) -> rusqlite::Result<QueuesView> {
