@@ -8,5 +8,6 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod ops;
+pub mod secrets;
 pub mod settings;
 pub mod shutdown;
