@@ -190,6 +190,7 @@ async fn whole_way(store: &dyn Store, contact: usize, index: usize) -> Result<()
         message_type: "text",
         raw: Arc::from(raw.as_str()),
         sent_at: Some(now()),
+        trace: None,
     });
     let mut accepted = store.accept(delivery, 1).await?;
     let claim = accepted.claims.pop().ok_or("the conversation was not idle")?;
@@ -198,6 +199,7 @@ async fn whole_way(store: &dyn Store, contact: usize, index: usize) -> Result<()
         message_type: "text".to_owned(),
         payload: Arc::from(raw),
         route: Some(Arc::from("default")),
+        trace: None,
     };
     let with = Finish { claim_outbox: true, ..Finish::default() };
     let answered = Outcome::Answered(vec![reply.clone()]);

@@ -17,6 +17,7 @@ pub mod postgres;
 mod sends;
 mod shared_state;
 pub mod sqlite;
+mod trace;
 mod types;
 mod upkeep;
 mod views;
@@ -30,6 +31,7 @@ pub use self::{
     delivery_state::DeliveryState,
     sends::{Enqueued, Idempotency, NewSend},
     shared_state::{ChannelNews, ChannelState, PaceAsk, PaceKind, SHARES_HOLD, Stopped},
+    trace::{Cause, Trace},
     types::{
         Accepted, Attempt, Claim, Claims, Contact, Delivery, Depth, Doubt, Finish, Finished, Inbound, Item,
         Lease, MessageId, Micros, NewEcho, NewEvent, NewInbound, NewOutbound, NewStatus, OpenedOutbox,

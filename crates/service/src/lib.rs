@@ -11,3 +11,4 @@ pub mod ops;
 pub mod secrets;
 pub mod settings;
 pub mod shutdown;
+pub mod telemetry;

@@ -61,6 +61,7 @@ mod tests {
             already_sent,
             route: None,
             standing: Standing::default(),
+            trace: None,
         }
     }
 

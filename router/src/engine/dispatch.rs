@@ -126,6 +126,7 @@ impl Engine {
                         message_type: message.message_type().to_owned(),
                         payload: message.to_json_string().into(),
                         route: Some(route.name.clone()),
+                        trace: item.trace.map(|trace| trace.child(item.id)),
                     })
                     .collect(),
             )),

@@ -53,6 +53,7 @@ fn remedies(table: &Table) -> Remedies {
                 message_type: "template".to_owned(),
                 payload: body.to_string().into(),
                 route: None,
+                trace: None,
             };
             remedies.insert(route.name.clone(), remedy);
         }

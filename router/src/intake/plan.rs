@@ -105,6 +105,7 @@ fn inbound(message: &InboundMessage, contact: Contact, channel: &Channel, raw: &
         message_type: message.type_label(),
         raw: Arc::from(raw),
         sent_at: message.timestamp.and_then(|seconds| seconds.checked_mul(1_000_000)),
+        trace: None,
     }
 }
 

@@ -81,9 +81,11 @@ pub(super) const TABLES: &[Table] = &[
             "doubt",
             "error",
             "payload",
+            "trace",
         ],
         select: "SELECT seq, id, conversation, direction, wamid, type, state, correlation, created_at, sent_at,
-            delivered_at, read_at, failed_at, watch_at, undelivered_at, route, doubt, error, payload FROM message",
+            delivered_at, read_at, failed_at, watch_at, undelivered_at, route, doubt, error, payload, trace
+            FROM message",
         sequence: Some(("'message_seq'", "seq")),
     },
     Table {

@@ -13,6 +13,7 @@ mod views;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use service::telemetry::{SpanId, TraceId};
 
 use super::*;
 
@@ -33,8 +34,9 @@ pub(crate) fn batch(messages: &[(&str, &str)]) -> Delivery {
 }
 
 fn inbound(contact: &str, wamid: &str) -> NewInbound {
+    let id = MessageId::generate();
     NewInbound {
-        id: MessageId::generate(),
+        id,
         seen_key: SeenKey::new(&["message", contact, wamid]),
         channel: Arc::from("default"),
         contact: Arc::new(person(contact)),
@@ -42,6 +44,7 @@ fn inbound(contact: &str, wamid: &str) -> NewInbound {
         message_type: "text",
         raw: Arc::from(format!("{{\"id\":\"{wamid}\"}}")),
         sent_at: None,
+        trace: trace_of(id),
     }
 }
 
@@ -72,11 +75,29 @@ fn statuses(list: &[(&str, Option<MessageId>, DeliveryState)]) -> Delivery {
 }
 
 pub(crate) fn reply() -> NewOutbound {
+    let id = MessageId::generate();
     NewOutbound {
-        id: MessageId::generate(),
+        id,
         message_type: "text".to_owned(),
         payload: Arc::from("{}"),
         route: None,
+        trace: trace_of(id),
+    }
+}
+
+/// What the messages of these tests are traced by: some by none, some in each of the two ways.
+pub(crate) fn trace_of(id: MessageId) -> Option<Trace> {
+    let bytes = id.0.into_bytes();
+    let trace = Trace {
+        trace: TraceId::from_bytes(bytes)?,
+        cause: Cause::Parent(SpanId::from_bytes(*bytes.last_chunk()?)?),
+    };
+    match bytes[15] % 3 {
+        0 => None,
+        1 => Some(trace),
+        _ => {
+            Some(Trace::brought_by(trace.context(id), 2)).map(|linked| Trace { trace: trace.trace, ..linked })
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::delivery_state::DeliveryState;
+use super::{delivery_state::DeliveryState, trace::Trace};
 
 /// Unix time in microseconds, UTC.
 pub type Micros = i64;
@@ -119,6 +119,8 @@ pub struct NewInbound {
     pub raw: Arc<str>,
     /// When the person sent it, by Meta's clock.
     pub sent_at: Option<Micros>,
+    /// Only when it is sampled.
+    pub trace: Option<Trace>,
 }
 
 /// What became of a message that we sent.
@@ -219,6 +221,8 @@ pub struct Item {
     pub route: Option<Arc<str>>,
     /// Of the conversation, as it was when the item was read.
     pub standing: Standing,
+    /// Only when it is sampled.
+    pub trace: Option<Trace>,
 }
 
 /// What is known of a conversation that decides about its next message.
@@ -247,6 +251,8 @@ pub struct NewOutbound {
     pub payload: Arc<str>,
     /// The route whose policy it is sent by; `None` when it comes through the API.
     pub route: Option<Arc<str>>,
+    /// Only when it is sampled.
+    pub trace: Option<Trace>,
 }
 
 /// How an item ended.

@@ -137,6 +137,7 @@ impl MessagesApi {
                 message_type: sendable.message.message_type().to_owned(),
                 payload: Arc::from(sendable.message.to_json_string()),
                 route: None,
+                trace: None,
             },
             channel: sendable.channel,
             contact: Arc::new(sendable.contact),

@@ -65,7 +65,8 @@ impl Run {
     /// What the store gave as the head of a lane has to be what the shadow says, which is then leased.
     pub(super) fn lease(&mut self, queue: Queue, chat: Chat, lease: Lease, item: &Item) {
         let standing = self.shadow.standing.get(&chat).copied().unwrap_or_default();
-        let state = self.shadow.messages[&item.id].state.clone();
+        let message = &self.shadow.messages[&item.id];
+        let (state, replayed) = (message.state.clone(), message.replayed);
         let lane = self.shadow.lane(queue, chat).expect("the store leased a lane without work");
         let (order, work) = lane.items.iter().next().expect("a lane has work");
         assert_eq!(
@@ -76,6 +77,7 @@ impl Run {
         assert!(work.uncertain.is_none_or(|uncertain| uncertain == item.uncertain), "{work:?} {item:?}");
         assert_eq!(item.already_sent, queue == Queue::Outbox && state != "queued");
         assert_eq!(item.standing, standing);
+        assert_eq!(item.trace, conformance::trace_of(item.id).filter(|_| !replayed));
         assert_eq!(i64::try_from(item.payload.len()).unwrap(), work.bytes);
         lane.hold = Hold::Leased(lease, *order);
     }

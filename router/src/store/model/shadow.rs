@@ -44,6 +44,7 @@ pub(super) struct Message {
     pub(super) state: String,
     pub(super) bytes: i64,
     pub(super) dead: bool,
+    pub(super) replayed: bool,
     /// Old and finished when the sweep came: it may be gone.
     pub(super) swept: bool,
 }
@@ -80,8 +81,16 @@ impl Shadow {
         self.last_order += 1;
         let bytes = i64::try_from(bytes).expect("small");
         let (state, order) = (if queue == Queue::Inbox { "received" } else { "queued" }, self.last_order);
-        let message =
-            Message { chat, queue, order, state: state.to_owned(), bytes, dead: false, swept: false };
+        let message = Message {
+            chat,
+            queue,
+            order,
+            state: state.to_owned(),
+            bytes,
+            dead: false,
+            replayed: false,
+            swept: false,
+        };
         self.messages.insert(id, message);
         let account = self.account(chat);
         match queue {
@@ -152,6 +161,7 @@ impl Shadow {
     pub(super) fn replay(&mut self, id: MessageId) {
         let message = self.messages.get_mut(&id).expect("a message");
         message.dead = false;
+        message.replayed = true;
         message.state = if message.queue == Queue::Inbox { "received" } else { "queued" }.to_owned();
         let (queue, chat, order) = (message.queue, message.chat, message.order);
         // Whoever holds an item behind it may vanish: the store may call that one uncertain from now on.

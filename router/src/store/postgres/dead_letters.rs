@@ -23,7 +23,8 @@ const DOUBT_OF_LANES: &str = "UPDATE lane SET uncertain = false
 const DOUBT_OF_ITEMS: &str =
     "UPDATE work w SET uncertain = true FROM UNNEST($2::bigint[], $3::bigint[]) u(c, s)
     WHERE w.queue = $1 AND w.conversation = u.c AND w.seq = u.s";
-const REVIVE: &str = "UPDATE message SET state = $2, error = NULL, doubt = NULL WHERE seq = ANY($1)
+const REVIVE: &str =
+    "UPDATE message SET state = $2, error = NULL, doubt = NULL, trace = NULL WHERE seq = ANY($1)
     RETURNING seq, octet_length(payload)::bigint";
 const DISCARD: &str = "UPDATE message SET state = 'discarded' WHERE seq = ANY($1)";
 

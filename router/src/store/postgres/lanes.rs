@@ -11,7 +11,9 @@ use super::{
     people::read_contact,
     session::{Failure, Session, numbers},
 };
-use crate::store::{Claim, Claims, Inbound, Item, Lease, MessageId, Micros, Queue, Standing, StoreError};
+use crate::store::{
+    Claim, Claims, Inbound, Item, Lease, MessageId, Micros, Queue, Standing, StoreError, Trace,
+};
 
 /// The database's clock in our unit, and as far ahead as tests moved ours.
 macro_rules! clock {
@@ -92,7 +94,7 @@ impl Tokens {
 }
 
 pub(super) const HEADS: &str = "SELECT w.conversation, w.seq, w.attempts, w.counted, w.uncertain, m.id, m.correlation,
-         m.created_at, m.wamid, m.sent_at, m.state, m.route, m.payload
+         m.created_at, m.wamid, m.sent_at, m.state, m.route, m.payload, m.trace
      FROM UNNEST($2::bigint[]) u(c)
      CROSS JOIN LATERAL (SELECT * FROM work w WHERE w.queue = $1 AND w.conversation = u.c ORDER BY w.seq LIMIT $3) w
      JOIN message m ON m.seq = w.seq
@@ -122,6 +124,7 @@ pub(super) fn read_item(queue: Queue, row: &Row, standing: Standing) -> Result<I
         route: row.try_get::<_, Option<&str>>(11)?.map(Arc::from),
         payload: row.try_get::<_, &str>(12)?.into(),
         standing,
+        trace: row.try_get::<_, Option<&[u8]>>(13)?.and_then(Trace::from_bytes),
     })
 }
 

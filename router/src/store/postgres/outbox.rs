@@ -19,7 +19,7 @@ use super::{
 };
 use crate::store::{
     Claim, Contact, Enqueued, Idempotency, Lease, MessageId, Micros, NewOutbound, NewSend, Queue, Remedies,
-    Undelivered,
+    Trace, Undelivered,
 };
 
 const REMEMBER: &str =
@@ -63,10 +63,12 @@ async fn put(
     let correlations: Vec<Uuid> = outgoing.iter().map(|one| one.correlation).collect();
     let routes: Vec<Option<Text<'_>>> =
         outgoing.iter().map(|one| one.message.route.as_deref().map(Text)).collect();
+    let traces: Vec<Option<Vec<u8>>> =
+        outgoing.iter().map(|one| one.message.trace.map(Trace::to_bytes)).collect();
     let bytes: Vec<i64> = outgoing.iter().map(|one| one.message.payload.len() as i64).collect();
     let mut pipe = scope.session.pipe();
     let params: Params<'_> =
-        vec![&now, &seqs, &ids, &conversations, &types, &payloads, &correlations, &routes];
+        vec![&now, &seqs, &ids, &conversations, &types, &payloads, &correlations, &routes, &traces];
     pipe.push(OUTBOUND, params).await;
     pipe.push(WORK, vec![&outbox, &conversations, &seqs, &bytes]).await;
     pipe.answers().await?;

@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::{lanes::OpenedLane, session::Session};
 use crate::store::{
     Accepted, Claim, Delivery, DeliveryState, Inbound, Item, Micros, NewEcho, NewEvent, NewInbound, Queue,
-    SeenKey,
+    SeenKey, Trace,
 };
 
 impl Session<'_> {
@@ -77,8 +77,8 @@ impl Session<'_> {
             .prepare_cached(
                 "INSERT INTO message
                      (id, conversation, direction, wamid, type, state, payload, correlation, created_at, sent_at,
-                      previous)
-                 VALUES (?1, ?2, 'in', ?3, ?4, 'received', ?5, ?1, ?6, ?7, ?8)",
+                      previous, trace)
+                 VALUES (?1, ?2, 'in', ?3, ?4, 'received', ?5, ?1, ?6, ?7, ?8, ?9)",
             )?
             .insert(params![
                 message.id.0,
@@ -88,7 +88,8 @@ impl Session<'_> {
                 &*message.raw,
                 now,
                 message.sent_at,
-                previous
+                previous,
+                message.trace.map(Trace::to_bytes)
             ])?;
         self.append_inbound(conversation, seq, now)?;
         self.tallies.of(&message.channel).accepted += 1;
@@ -109,6 +110,7 @@ impl Session<'_> {
                     already_sent: false,
                     route: None,
                     standing: self.standing(conversation)?,
+                    trace: message.trace,
                 };
                 accepted.claims.push(Claim { lease, channel: message.channel.clone(), contact, item });
             }

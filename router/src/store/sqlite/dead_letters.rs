@@ -88,7 +88,7 @@ impl Session<'_> {
             let bytes: i64 = self
                 .sql
                 .prepare_cached(
-                    "UPDATE message SET state = ?2, error = NULL, doubt = NULL WHERE seq = ?1
+                    "UPDATE message SET state = ?2, error = NULL, doubt = NULL, trace = NULL WHERE seq = ?1
                      RETURNING length(CAST(payload AS BLOB))",
                 )?
                 .query_row(params![seq, state], |row| row.get(0))?;

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::session::{Failure, Session};
 use crate::store::{
     Attempt, Claim, Claims, DeliveryState, Inbound, Item, Lease, MessageId, Micros, Queue, Refusal, Standing,
-    StoreError,
+    StoreError, Trace,
 };
 
 impl Session<'_> {
@@ -236,7 +236,7 @@ impl OpenedLane {
 /// The first items of a lane. The order of the columns is [`read_item`]'s.
 const ITEMS: &str =
     "SELECT w.seq, w.attempts, w.counted, w.uncertain, m.id, m.correlation, m.created_at, m.wamid,
-        m.sent_at, m.state, m.route, m.payload
+        m.sent_at, m.state, m.route, m.payload, m.trace
     FROM work w JOIN message m ON m.seq = w.seq
     WHERE w.queue = ?1 AND w.conversation = ?2 ORDER BY w.seq LIMIT ?3";
 
@@ -262,5 +262,6 @@ fn read_item(queue: Queue, row: &Row<'_>) -> rusqlite::Result<Item> {
         route: row.get(10)?,
         payload: row.get(11)?,
         standing: Standing::default(),
+        trace: row.get_ref(12)?.as_blob_or_null()?.and_then(Trace::from_bytes),
     })
 }

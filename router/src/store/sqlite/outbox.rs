@@ -8,7 +8,7 @@ use super::{
 };
 use crate::store::{
     Claim, DeliveryState, Enqueued, Idempotency, Item, Lease, MessageId, Micros, NewOutbound, NewSend,
-    OpenedOutbox, Queue, Standing,
+    OpenedOutbox, Queue, Standing, Trace,
 };
 
 /// Why messages are sent.
@@ -46,6 +46,7 @@ impl First<'_> {
             already_sent: false,
             route: self.message.route.clone(),
             standing,
+            trace: self.message.trace,
         }
     }
 }
@@ -67,8 +68,8 @@ impl Session<'_> {
                 .sql
                 .prepare_cached(
                     "INSERT INTO message (id, conversation, direction, type, state, payload, correlation,
-                         created_at, route, previous)
-                     VALUES (?1, ?2, 'out', ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                         created_at, route, previous, trace)
+                     VALUES (?1, ?2, 'out', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 )?
                 .insert(params![
                     message.id.0,
@@ -79,7 +80,8 @@ impl Session<'_> {
                     cause.correlation.unwrap_or(message.id).0,
                     cause.now,
                     message.route,
-                    previous
+                    previous,
+                    message.trace.map(Trace::to_bytes)
                 ])?;
             self.add_work(Queue::Outbox, cause.conversation, seq, message.payload.len())?;
             self.tallies.of(&channel).queued += 1;

@@ -3,7 +3,11 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// In order; the position plus one is the schema version (`PRAGMA user_version`).
-const MIGRATIONS: &[&str] = &[include_str!("0001_initial.sql"), include_str!("0002_delivery_engine.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("0001_initial.sql"),
+    include_str!("0002_delivery_engine.sql"),
+    include_str!("0003_trace.sql"),
+];
 
 /// What [`migrate`] brings a file to.
 pub const SCHEMA_VERSION: usize = MIGRATIONS.len();

@@ -18,13 +18,15 @@ use super::{
 };
 use crate::store::{
     Accepted, Claim, Contact, Delivery, Inbound, Item, Lease, Micros, NewEcho, NewInbound, Queue, Standing,
+    Trace,
 };
 
 const MESSAGES: &str = "INSERT INTO message (seq, id, conversation, direction, wamid, type, state, payload, correlation,
-         created_at, sent_at)
-     SELECT u.seq, u.id, u.c, u.direction, u.wamid, u.type, u.state, u.payload, u.id, u.at, u.sent_at
+         created_at, sent_at, trace)
+     SELECT u.seq, u.id, u.c, u.direction, u.wamid, u.type, u.state, u.payload, u.id, u.at, u.sent_at, u.trace
      FROM UNNEST($1::bigint[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-         $9::bigint[], $10::bigint[]) u(seq, id, c, direction, wamid, type, state, payload, at, sent_at)";
+         $9::bigint[], $10::bigint[], $11::bytea[])
+         u(seq, id, c, direction, wamid, type, state, payload, at, sent_at, trace)";
 
 const WEBHOOKS: &str =
     "INSERT INTO webhook (received_at, body) SELECT * FROM UNNEST($1::bigint[], $2::bytea[])";
@@ -132,6 +134,7 @@ pub(super) struct Columns<'a> {
     pub(super) payloads: Vec<Text<'a>>,
     pub(super) at: Vec<Micros>,
     pub(super) sent_at: Vec<Option<Micros>>,
+    pub(super) traces: Vec<Option<Vec<u8>>>,
     pub(super) bytes: Vec<i64>,
     pub(super) work_lanes: Vec<i64>,
     pub(super) work_seqs: Vec<i64>,
@@ -156,6 +159,7 @@ impl<'a> Columns<'a> {
                     columns.states.push("received");
                     columns.payloads.push(Text(&message.raw));
                     columns.sent_at.push(message.sent_at);
+                    columns.traces.push(message.trace.map(Trace::to_bytes));
                     columns.bytes.push(message.raw.len() as i64);
                     columns.work_lanes.push(stored.conversation);
                     columns.work_seqs.push(*seq);
@@ -169,6 +173,7 @@ impl<'a> Columns<'a> {
                     columns.states.push("sent");
                     columns.payloads.push(Text(&echo.raw));
                     columns.sent_at.push(Some(echo.sent_at.unwrap_or(stored.at)));
+                    columns.traces.push(None);
                     columns.bytes.push(0);
                     columns.echo_seqs.push(*seq);
                     columns.echo_wamids.push(Text(&echo.wamid));
@@ -192,6 +197,7 @@ impl<'a> Columns<'a> {
                 &self.payloads,
                 &self.at,
                 &self.sent_at,
+                &self.traces,
             ],
         )
         .await;
@@ -288,6 +294,7 @@ impl Lanes {
                 already_sent: false,
                 route: None,
                 standing: standings.get(&conversation).copied().unwrap_or_default(),
+                trace: message.trace,
             };
             let lease = Lease { queue: Queue::Inbox, conversation, token };
             let (channel, contact) = (message.channel.clone(), stored.contact.clone());

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::store::{
     Attempt, Doubt, Item, Lease, MessageId, Micros, NewOutbound, OpenedOutbox, Outcome, Queue, Refusal,
-    Standing,
+    Standing, Trace,
 };
 
 const END_INBOUND: &str = "UPDATE message m SET state = u.state, error = u.error
@@ -45,9 +45,9 @@ const BURY: &str = "INSERT INTO dead_letter (queue, died_at, seq, conversation, 
 
 pub(in crate::store::postgres) const OUTBOUND: &str =
     "INSERT INTO message (direction, state, created_at, seq, id, conversation, type, payload,
-         correlation, route)
+         correlation, route, trace)
      SELECT 'out', 'queued', $1, * FROM UNNEST($2::bigint[], $3::uuid[], $4::bigint[], $5::text[], $6::text[],
-         $7::uuid[], $8::text[])";
+         $7::uuid[], $8::text[], $9::bytea[])";
 
 const CERTAIN: &str = "UPDATE lane SET uncertain = false WHERE queue = $1 AND conversation = ANY($2)";
 
@@ -209,6 +209,7 @@ pub(super) struct Replies<'a> {
     pub(super) payloads: Vec<Text<'a>>,
     pub(super) correlations: Vec<Uuid>,
     pub(super) routes: Vec<Option<Text<'a>>>,
+    pub(super) traces: Vec<Option<Vec<u8>>>,
     pub(super) bytes: Vec<i64>,
 }
 
@@ -230,6 +231,7 @@ impl<'a> Replies<'a> {
             self.payloads.push(Text(&message.payload));
             self.correlations.push(cause.correlation.0);
             self.routes.push(message.route.as_deref().map(Text));
+            self.traces.push(message.trace.map(Trace::to_bytes));
             let bytes = message.payload.len() as i64;
             self.bytes.push(bytes);
             let tally = tallies.of(&lane.channel);
@@ -255,6 +257,7 @@ impl<'a> Replies<'a> {
             &self.payloads,
             &self.correlations,
             &self.routes,
+            &self.traces,
         ];
         pipe.push(OUTBOUND, params).await;
         pipe.push(WORK, vec![outbox, &self.conversations, &self.seqs, &self.bytes]).await;
@@ -304,6 +307,7 @@ pub(in crate::store::postgres) fn first_item(
         already_sent: false,
         route: message.route.clone(),
         standing,
+        trace: message.trace,
     }
 }
 
