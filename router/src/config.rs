@@ -4,3 +4,4 @@ pub mod files;
 pub mod objects;
 pub mod schema;
 pub mod snapshot;
+pub mod source;

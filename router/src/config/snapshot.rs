@@ -48,6 +48,8 @@ pub struct Object {
     pub origin: String,
     /// All of it: apiVersion, kind, metadata, spec.
     pub value: Value,
+    /// Why the source has nothing newer although there is something: this is what it read last. Else `None`.
+    pub stale: Option<String>,
 }
 
 /// Everything that a source holds.
@@ -62,15 +64,17 @@ impl Snapshot {
     /// Takes a document in, or says what keeps it from being one of our objects.
     pub fn add(&mut self, value: Value, origin: &str) {
         match object(value, origin.to_owned()) {
-            Ok(object) => {
-                if let Some(other) = self.objects.iter().find(|other| other.id == object.id) {
-                    let problem = format!("{origin}: {} is in {} already", object.id, other.origin);
-                    self.problems.push(problem);
-                } else {
-                    self.objects.push(object);
-                }
-            }
+            Ok(object) => self.include(object),
             Err(problem) => self.problems.push(format!("{origin}: {problem}")),
+        }
+    }
+
+    /// Takes an object in, unless there is one of that kind and name already.
+    pub fn include(&mut self, object: Object) {
+        if let Some(other) = self.objects.iter().find(|other| other.id == object.id) {
+            self.problems.push(format!("{}: {} is in {} already", object.origin, object.id, other.origin));
+        } else {
+            self.objects.push(object);
         }
     }
 }
@@ -104,6 +108,7 @@ fn object(value: Value, origin: String) -> Result<Object, String> {
         created_at: metadata["creationTimestamp"].as_str().map(str::to_owned),
         origin,
         value,
+        stale: None,
     })
 }
 

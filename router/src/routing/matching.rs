@@ -1,5 +1,7 @@
 //! Which messages a rule is about, compiled once and asked for every message: pure, bounded in time.
 
+mod cover;
+
 use std::cmp::Reverse;
 
 use regex::{Regex, RegexBuilder};

@@ -151,7 +151,7 @@ fn version(text: &str) -> Result<String, String> {
 }
 
 /// An absolute http or https address.
-pub(super) fn base_url(text: &str) -> Result<Url, String> {
+pub(crate) fn base_url(text: &str) -> Result<Url, String> {
     let url: Url = text.parse().map_err(|error| format!("is not an address ({error})"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err("is not an address that starts with http:// or https:// and names a host".to_owned());

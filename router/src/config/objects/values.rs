@@ -8,7 +8,7 @@ use service::settings::{format_duration, parse_duration};
 
 /// Where a secret is: the file `$SECRETS_DIR/<name>/<key>`, else the variable `WHATSAPP_ROUTER_SECRET_<NAME>_<KEY>`.
 /// In Kubernetes `name` is a Secret that the chart mounts.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// Name of the Secret, or of the folder.
