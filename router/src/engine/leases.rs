@@ -29,6 +29,8 @@ struct Held {
     /// Before the call that the database confirmed it by; `None` when nobody looked at the clock then.
     asked_at: Option<Instant>,
     is_lost: bool,
+    /// Counted and logged as lost.
+    is_told: bool,
 }
 
 /// What is known of a lease without asking.
@@ -52,7 +54,7 @@ impl LeaseBook {
     /// `asked_at`: before the call that the lease came from.
     pub(super) fn hold(&self, lease: Lease, asked_at: Option<Instant>) {
         if self.lease_time.is_some() {
-            let held = Held { token: lease.token, asked_at, is_lost: false };
+            let held = Held { token: lease.token, asked_at, is_lost: false, is_told: false };
             self.lock().insert((lease.queue, lease.conversation), held);
         }
     }
@@ -87,22 +89,33 @@ impl LeaseBook {
             .collect()
     }
 
-    /// Notes the answer to a renewal; gives back those that were not known to be lost.
-    fn renewed(&self, asked: &[Lease], lost: &[Lease], asked_at: Instant) -> usize {
+    /// Notes the answer to a renewal.
+    fn renewed(&self, asked: &[Lease], lost: &[Lease], asked_at: Instant) {
         let mut all = self.lock();
-        let mut newly = 0;
         for lease in asked {
             let Some(held) = all.get_mut(&key(*lease)).filter(|held| held.token == lease.token) else {
                 continue;
             };
             if lost.contains(lease) {
-                newly += usize::from(!held.is_lost);
                 held.is_lost = true;
             } else {
                 held.asked_at = held.asked_at.max(Some(asked_at));
             }
         }
-        newly
+    }
+
+    /// How many are lost of which nobody was told yet. A lane that came to its end while its lease was being prolonged
+    /// looks lost for a moment, until its worker has heard of the end: so this is asked before the next renewal, or when
+    /// a worker meets the loss.
+    fn to_be_told(&self, of: impl Fn(Lease) -> bool) -> usize {
+        let mut told = 0;
+        for (&(queue, conversation), held) in self.lock().iter_mut() {
+            if held.is_lost && !held.is_told && of(Lease { queue, conversation, token: held.token }) {
+                held.is_told = true;
+                told += 1;
+            }
+        }
+        told
     }
 }
 
@@ -126,7 +139,10 @@ impl Engine {
         loop {
             match self.leases.look(lease, Instant::now()) {
                 Hold::Sure => return true,
-                Hold::Lost => return false,
+                Hold::Lost => {
+                    self.tell_of_lost(|other| other == lease);
+                    return false;
+                }
                 Hold::Unsure => {}
             }
             if let Err(error) = self.renew(vec![lease]).await {
@@ -148,15 +164,19 @@ impl Engine {
     async fn renew(&self, leases: Vec<Lease>) -> Result<(), StoreError> {
         let asked_at = Instant::now();
         let lost = self.store.renew(leases.clone()).await?;
-        let newly = self.leases.renewed(&leases, &lost, asked_at);
-        if newly > 0 {
-            self.metrics.flow.leases_lost.inc_by(newly as u64);
+        self.leases.renewed(&leases, &lost, asked_at);
+        Ok(())
+    }
+
+    fn tell_of_lost(&self, of: impl Fn(Lease) -> bool) {
+        let conversations = self.leases.to_be_told(of);
+        if conversations > 0 {
+            self.metrics.flow.leases_lost.inc_by(conversations as u64);
             tracing::warn!(
-                conversations = newly,
+                conversations,
                 "leases were lost: this process was silent for too long, another one goes on with that work"
             );
         }
-        Ok(())
     }
 }
 
@@ -165,6 +185,7 @@ pub(super) async fn keep(engine: Arc<Engine>) {
     let Some(lease_time) = engine.leases.lease_time else { return };
     loop {
         tokio::time::sleep(lease_time / RENEWALS).await;
+        engine.tell_of_lost(|_| true);
         let leases = engine.leases.all();
         if !leases.is_empty()
             && let Err(error) = engine.renew(leases).await
@@ -201,12 +222,26 @@ mod tests {
         book.hold(lease(1), Some(now));
         assert_eq!(book.look(lease(1), now + TIME / 2 - Duration::from_millis(1)), Hold::Sure);
         assert_eq!(book.look(lease(1), now + TIME / 2), Hold::Unsure);
-        assert_eq!(book.renewed(&[lease(1)], &[], now + TIME), 0);
+        book.renewed(&[lease(1)], &[], now + TIME);
         assert_eq!(book.look(lease(1), now + TIME), Hold::Sure);
-        assert_eq!(book.renewed(&[lease(1)], &[lease(1)], now + TIME), 1);
-        assert_eq!(book.renewed(&[lease(1)], &[lease(1)], now + TIME), 0, "told once");
+        book.renewed(&[lease(1)], &[lease(1)], now + TIME);
         assert_eq!(book.look(lease(1), now + TIME), Hold::Lost);
+        assert_eq!(book.to_be_told(|_| true), 1);
+        book.renewed(&[lease(1)], &[lease(1)], now + TIME);
+        assert_eq!(book.to_be_told(|_| true), 0, "told once");
         assert!(book.all().is_empty());
+    }
+
+    #[test]
+    fn a_lane_that_ended_while_its_lease_was_prolonged_is_not_lost() {
+        let (book, now) = (LeaseBook::new(Some(TIME)), Instant::now());
+        book.hold(lease(1), Some(now));
+        book.renewed(&[lease(1)], &[lease(1)], now);
+        book.forget(lease(1));
+        assert_eq!(book.to_be_told(|_| true), 0);
+        book.hold(lease(2), Some(now));
+        book.renewed(&[lease(2)], &[lease(2)], now);
+        assert_eq!((book.to_be_told(|other| other == lease(1)), book.to_be_told(|_| true)), (0, 1));
     }
 
     #[test]

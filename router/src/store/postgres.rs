@@ -7,6 +7,7 @@
 mod accept;
 mod address;
 mod alone;
+mod backend;
 mod book;
 mod channels;
 mod connect;

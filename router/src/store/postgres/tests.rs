@@ -290,6 +290,29 @@ async fn work_goes_on_after_every_connection_was_cut() {
     );
 }
 
+/// The other side of a line that was cut may be at a commit still.
+#[tokio::test]
+async fn a_process_of_the_server_that_is_ended_commits_nothing_afterwards() {
+    let Some(url) = new_database() else { return };
+    drop(open(&url, options()).await);
+    let (lost, holder, ours) = (session(&url).await, session(&url).await, session(&url).await);
+    let backend = backend::Backend::of(&lost).await.unwrap().unwrap();
+    assert_eq!(backend::Backend::of(&lost).await.unwrap(), Some(backend));
+    holder.run("BEGIN; INSERT INTO probe (id, at) VALUES (1, 1)").await.unwrap();
+    let waiting = tokio::spawn(async move {
+        let write = "INSERT INTO probe (id, at) VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET at = 2";
+        lost.run(&format!("BEGIN; {write}; COMMIT")).await
+    });
+    // Which of the two comes first is all the same.
+    tokio::task::yield_now().await;
+    backend.end(&ours).await.unwrap();
+    holder.run("COMMIT").await.unwrap();
+    assert!(waiting.await.unwrap().is_err());
+    let at: i64 = ours.client().query_one("SELECT at FROM probe", &[]).await.unwrap().get(0);
+    assert_eq!(at, 1);
+    backend.end(&ours).await.unwrap();
+}
+
 #[tokio::test]
 async fn one_call_that_can_not_be_stored_does_not_take_the_others_with_it() {
     let Some(url) = new_database() else { return };

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_postgres::error::SqlState;
 
 use super::{
+    backend::Backend,
     connect::{Connector, Purpose, describe},
     session::{Failure, Session},
     tally::Gauges,
@@ -76,8 +77,12 @@ pub(super) struct Writer<B: Batch> {
     session: Option<Session>,
     /// Since the last connection was lost.
     down: Option<Down>,
+    /// The server's process behind the session.
+    backend: Option<Backend>,
     /// A transaction's outcome is not known.
     in_doubt: bool,
+    /// The processes that may still be at such a transaction.
+    left: Vec<Backend>,
 }
 
 struct Down {
@@ -94,7 +99,17 @@ pub(super) fn start<B: Batch>(
     gauges: Arc<Gauges>,
 ) -> UnboundedSender<B::Call> {
     let (calls, receiver) = unbounded_channel();
-    let writer = Writer { batch, name, connector, gauges, session: None, down: None, in_doubt: false };
+    let writer = Writer {
+        batch,
+        name,
+        connector,
+        gauges,
+        session: None,
+        down: None,
+        backend: None,
+        in_doubt: false,
+        left: Vec::new(),
+    };
     let task = tokio::spawn(writer.run(receiver));
     tokio::spawn(async move {
         // Without a writer nothing works any more, and the next start goes on with everything.
@@ -222,6 +237,7 @@ impl<B: Batch> Writer<B> {
     fn lose(&mut self) {
         self.session = None;
         self.in_doubt = true;
+        self.left.extend(self.backend.take());
     }
 
     async fn connect(&mut self) -> Result<(), Broken> {
@@ -259,15 +275,24 @@ impl<B: Batch> Writer<B> {
     }
 
     async fn put_right(&mut self, session: &Session) -> Result<(), Failure> {
-        if self.in_doubt {
-            let patience = self.batch.patience();
-            match tokio::time::timeout(patience, self.batch.put_right(session)).await {
-                Ok(result) => result?,
-                Err(_) => return Err(Failure::Odd("the database did not answer in time")),
+        let patience = self.batch.patience();
+        let right = async {
+            self.backend = Backend::of(session).await?;
+            // Committed after this it would leave leases behind that nobody was told of.
+            while let Some(backend) = self.left.last() {
+                backend.end(session).await?;
+                self.left.pop();
             }
-            self.in_doubt = false;
+            if self.in_doubt {
+                self.batch.put_right(session).await?;
+                self.in_doubt = false;
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(patience, right).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::Odd("the database did not answer in time")),
         }
-        Ok(())
     }
 }
 

@@ -8,19 +8,26 @@ use super::super::{
 };
 use crate::store::{ChannelLedger, QueueView, QueuesView};
 
-/// One statement, so that both sides of each account are of the same moment.
+/// One statement, so that both sides of each account are of the same moment. Whatever enters a queue is counted with
+/// its channel, so where there is one channel all work is its own, and no conversation has to be looked up.
 const LEDGER: &str =
-    "SELECT channel, sum(accepted)::bigint, sum(answered)::bigint, sum(not_to_be_answered)::bigint,
+    "WITH only_one AS (SELECT min(channel) AS channel FROM tally HAVING count(DISTINCT channel) = 1)
+     SELECT channel, sum(accepted)::bigint, sum(answered)::bigint, sum(not_to_be_answered)::bigint,
          sum(queued)::bigint, sum(sent)::bigint, sum(discarded)::bigint,
          sum(in_work)::bigint, sum(in_dead)::bigint, sum(out_work)::bigint, sum(out_dead)::bigint
      FROM (
          SELECT channel, accepted, answered, not_to_be_answered, queued, sent, discarded,
              0 AS in_work, 0 AS in_dead, 0 AS out_work, 0 AS out_dead FROM tally
          UNION ALL
+         SELECT o.channel, 0, 0, 0, 0, 0, 0, w.inbox, 0, w.outbox, 0
+         FROM only_one o CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE queue = 1) AS inbox,
+             count(*) FILTER (WHERE queue = 2) AS outbox FROM work) w
+         UNION ALL
          SELECT c.channel, 0, 0, 0, 0, 0, 0, sum(w.items) FILTER (WHERE w.queue = 1), 0,
              sum(w.items) FILTER (WHERE w.queue = 2), 0
          FROM (SELECT queue, conversation, count(*) AS items FROM work GROUP BY queue, conversation) w
-         JOIN conversation c ON c.id = w.conversation GROUP BY c.channel
+         JOIN conversation c ON c.id = w.conversation
+         WHERE NOT EXISTS (SELECT FROM only_one) GROUP BY c.channel
          UNION ALL
          SELECT c.channel, 0, 0, 0, 0, 0, 0, 0, count(*) FILTER (WHERE d.queue = 1), 0,
              count(*) FILTER (WHERE d.queue = 2)
@@ -50,15 +57,19 @@ pub(in crate::store::postgres) async fn ledger(session: &Session) -> Result<Vec<
     Ok(by_channel.into_values().collect())
 }
 
+/// Of what waits most is ready, so the others are counted.
 const QUEUES: &str = concat!(
-    "SELECT w.queue, sum(w.items) FILTER (WHERE l.token <> 0)::bigint,
-         sum(w.items) FILTER (WHERE l.token = 0 AND l.due_at <= ",
+    "SELECT w.queue, busy.items, w.items - busy.items - later.items, later.items,
+         (SELECT created_at FROM message m WHERE m.seq = w.oldest)
+     FROM (SELECT queue, count(*) AS items, min(seq) AS oldest FROM work GROUP BY queue) w
+     CROSS JOIN LATERAL (SELECT count(*) AS items FROM lane l
+         JOIN work i ON i.queue = l.queue AND i.conversation = l.conversation
+         WHERE l.queue = w.queue AND l.token <> 0) busy
+     CROSS JOIN LATERAL (SELECT count(*) AS items FROM lane l
+         JOIN work i ON i.queue = l.queue AND i.conversation = l.conversation
+         WHERE l.queue = w.queue AND l.token = 0 AND l.due_at > ",
     clock!(),
-    ")::bigint, sum(w.items) FILTER (WHERE l.token = 0 AND l.due_at > ",
-    clock!(),
-    ")::bigint, (SELECT created_at FROM message m WHERE m.seq = min(w.oldest))
-     FROM (SELECT queue, conversation, count(*) AS items, min(seq) AS oldest FROM work GROUP BY queue, conversation) w
-     JOIN lane l ON l.queue = w.queue AND l.conversation = w.conversation GROUP BY w.queue"
+    ") later"
 );
 const DEAD: &str = "SELECT count(*) FROM dead_letter";
 

@@ -1,4 +1,5 @@
-//! The ledger and the state of the queues. What is unfinished is counted in the queues themselves, once through each.
+//! The ledger and the state of the queues. What is unfinished is counted in the queues themselves: one walk through
+//! their keys for each question, since millions may wait when somebody asks.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,15 +25,23 @@ pub(in crate::store::sqlite) fn ledger(sql: &Connection) -> rusqlite::Result<Vec
         };
         by_channel.insert(account.channel.clone(), account);
     }
-    // By conversation first: the rows lie in that order, and the channel is looked up once for each.
-    let in_flight = "SELECT c.channel, w.queue, sum(w.items)
-        FROM (SELECT queue, conversation, count(*) AS items FROM work GROUP BY queue, conversation) w
-        JOIN conversation c ON c.id = w.conversation GROUP BY c.channel, w.queue";
+    // Whatever enters a queue is counted with its channel, so where there is one channel all rows are its own.
+    let only = by_channel.keys().next().filter(|_| by_channel.len() == 1).cloned();
+    let in_flight = match only {
+        Some(_) => "SELECT ?1, queue, count(*) FROM work GROUP BY queue",
+        // By conversation first: the rows lie in that order, and the channel is looked up once for each.
+        None => {
+            "SELECT c.channel, w.queue, sum(w.items)
+             FROM (SELECT queue, conversation, count(*) AS items FROM work GROUP BY queue, conversation) w
+             JOIN conversation c ON c.id = w.conversation WHERE ?1 IS NULL GROUP BY c.channel, w.queue"
+        }
+    };
     let dead = "SELECT c.channel, d.queue, count(*)
-        FROM dead_letter d JOIN conversation c ON c.id = d.conversation GROUP BY c.channel, d.queue";
+        FROM dead_letter d JOIN conversation c ON c.id = d.conversation
+        WHERE ?1 IS NULL OR true GROUP BY c.channel, d.queue";
     for (statement, is_dead) in [(in_flight, false), (dead, true)] {
         let mut statement = sql.prepare_cached(statement)?;
-        let mut rows = statement.query([])?;
+        let mut rows = statement.query([only.as_deref()])?;
         while let Some(row) = rows.next()? {
             let (channel, queue, count): (Arc<str>, Queue, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let account = by_channel.entry(channel.clone()).or_insert_with(|| ChannelLedger::empty(channel));
@@ -58,29 +67,27 @@ pub(in crate::store::sqlite) fn queues(sql: &Connection, now: Micros) -> rusqlit
 }
 
 fn queue(sql: &Connection, queue: Queue, now: Micros) -> rusqlite::Result<QueueView> {
-    let mut view = QueueView::default();
-    let mut statement = sql.prepare_cached(
-        "SELECT l.due_at, w.items, w.oldest
-         FROM (SELECT conversation, count(*) AS items, min(seq) AS oldest FROM work WHERE queue = ?1
-               GROUP BY conversation) w
-         LEFT JOIN lane l ON l.queue = ?1 AND l.conversation = w.conversation",
-    )?;
-    let mut rows = statement.query([queue as i64])?;
-    let mut oldest: Option<i64> = None;
-    while let Some(row) = rows.next()? {
-        let (due_at, items, first): (Option<Micros>, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        match due_at {
-            None => view.in_progress += items,
-            Some(due_at) if due_at <= now => view.ready += items,
-            Some(_) => view.delayed += items,
-        }
-        oldest = Some(oldest.map_or(first, |oldest| oldest.min(first)));
-    }
-    if let Some(seq) = oldest {
-        view.oldest_at = sql
-            .prepare_cached("SELECT created_at FROM message WHERE seq = ?1")?
-            .query_row([seq], |row| row.get(0))
-            .optional()?;
-    }
-    Ok(view)
+    let number = queue as i64;
+    let (items, oldest): (i64, Option<i64>) = sql
+        .prepare_cached("SELECT count(*), min(seq) FROM work WHERE queue = ?1")?
+        .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some(oldest) = oldest else { return Ok(QueueView::default()) };
+    // Of what waits most is ready, so the others are counted.
+    let in_progress: i64 = sql
+        .prepare_cached(
+            "SELECT coalesce(sum((SELECT count(*) FROM work w WHERE w.queue = ?1 AND w.conversation = l.conversation)), 0)
+             FROM lane l WHERE l.queue = ?1 AND l.due_at IS NULL",
+        )?
+        .query_row([number], |row| row.get(0))?;
+    let delayed: i64 = sql
+        .prepare_cached(
+            "SELECT coalesce(sum((SELECT count(*) FROM work w WHERE w.queue = ?1 AND w.conversation = l.conversation)), 0)
+             FROM lane l WHERE l.queue = ?1 AND l.due_at > ?2",
+        )?
+        .query_row([number, now], |row| row.get(0))?;
+    let oldest_at = sql
+        .prepare_cached("SELECT created_at FROM message WHERE seq = ?1")?
+        .query_row([oldest], |row| row.get(0))
+        .optional()?;
+    Ok(QueueView { in_progress, delayed, ready: items - in_progress - delayed, oldest_at })
 }
