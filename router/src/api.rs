@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     intake::Intake,
     metrics::RouterMetrics,
-    routing::Table,
+    routing::LiveTable,
     store::{Accepted, Delivery, StoreError},
 };
 
@@ -63,7 +63,7 @@ pub type KeyedApi = (MessagesApi, ConversationsApi, DeadLettersApi, LedgerApi, M
 pub type PublicApi = (WebhookApi, KeyedApi);
 
 /// The calls that need a key, on an engine that runs or, for the document alone, on none.
-pub fn keyed(desk: &Desk, table: &Arc<Table>) -> KeyedApi {
+pub fn keyed(desk: &Desk, table: &LiveTable) -> KeyedApi {
     let (desk, table) = (desk.clone(), table.clone());
     (
         MessagesApi { desk: desk.clone(), table },
@@ -103,12 +103,12 @@ pub fn document() -> String {
     let metrics = Metrics::new("whatsapp_router", VERSION);
     let webhook = WebhookApi {
         intake: Arc::new(Closed),
-        table: Arc::default(),
+        table: LiveTable::default(),
         metrics: RouterMetrics::new(&metrics),
         room: BodyRoom::default(),
         clock: Clock::default(),
     };
-    let public = (webhook, keyed(&Desk::default(), &Arc::default()));
+    let public = (webhook, keyed(&Desk::default(), &LiveTable::default()));
     docs::document_of(&service(public, OpsApi::new("router", VERSION, Health::new(), metrics)))
 }
 

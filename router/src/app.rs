@@ -23,7 +23,10 @@ use crate::{
     engine::{Engine, EngineIntake, EngineParts, EngineSettings, rest_in_doubt},
     metrics::RouterMetrics,
     retry::RetryPolicy,
-    routing::{Backend, Channel, DeliveryPolicy, Route as MessageRoute, Table, TableError, Wanted},
+    routing::{
+        Backend, Channel, DeadLetter, DeliveryPolicy, Events, LiveTable, MarkRead, Route as MessageRoute,
+        Rule, Table, TableError, Wanted, WeightedBackend,
+    },
     settings::Settings,
     store::{self, OpenError, OpenOptions, Store},
 };
@@ -72,7 +75,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let shutdown = Shutdown::on_signals().map_err(StartError::Signals)?;
     let router_metrics = RouterMetrics::new(&metrics);
     router_metrics.watch_depth(&metrics, store.clone());
-    let table = Arc::new(table(&settings)?);
+    let table = LiveTable::new(table(&settings)?);
     let engine = Engine::start(EngineParts {
         store,
         table: table.clone(),
@@ -162,11 +165,13 @@ fn table(settings: &Settings) -> Result<Table, StartError> {
         verify_token: whatsapp.verify_token.clone(),
         limits: settings.limits,
     };
-    let route = MessageRoute {
+    let rule = Rule {
+        label: Rule::label(&name, &name),
+        route: name.clone(),
         name: name.clone(),
-        channels: vec![name],
-        backend: Backend { name: Arc::from("default"), process_url: delivery.backend.clone() },
-        wanted: Wanted::WhateverHasText,
+        matchers: Vec::new(),
+        backends: vec![WeightedBackend { backend: Backend::named(&name, &delivery.backend), weight: 1 }],
+        wanted: Wanted::default(),
         delivery: DeliveryPolicy {
             timeout: delivery.backend_timeout,
             retry: RetryPolicy {
@@ -180,7 +185,18 @@ fn table(settings: &Settings) -> Result<Table, StartError> {
             debounce: settings.flow.debounce,
             takeover_idle: settings.flow.takeover_idle,
             undelivered: settings.flow.undelivered.clone(),
+            dead_letter: DeadLetter::default(),
         },
+        events: Events::default(),
+        mark_read: MarkRead::default(),
+        signer: None,
+    };
+    let route = MessageRoute {
+        name: name.clone(),
+        channels: vec![name],
+        priority: 0,
+        created_at: None,
+        rules: vec![rule],
     };
     Ok(Table::new(vec![channel], vec![route])?)
 }

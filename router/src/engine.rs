@@ -14,6 +14,7 @@ mod claimer;
 mod debounce;
 mod delivery;
 mod dispatch;
+mod follow;
 mod lane;
 mod leases;
 mod pace;
@@ -23,7 +24,7 @@ mod upkeep;
 mod watchdog;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -44,8 +45,9 @@ use crate::{
     failpoints::{Failpoint, Failpoints},
     intake::Intake,
     metrics::RouterMetrics,
+    pacing::Line,
     retry::RetryPolicy,
-    routing::{Ambiguity, Table},
+    routing::{Ambiguity, LiveTable},
     store::{Accepted, Claims, Delivery, Queue, Store, StoreError},
 };
 
@@ -94,7 +96,7 @@ pub fn rest_in_doubt(uncertain_wait: Duration, ambiguous: Ambiguity) -> Duration
 #[derive(Debug)]
 pub struct EngineParts {
     pub store: Arc<dyn Store>,
-    pub table: Arc<Table>,
+    pub table: LiveTable,
     pub backend: BackendClient,
     pub graph: Client,
     pub metrics: RouterMetrics,
@@ -109,7 +111,7 @@ pub struct EngineParts {
 #[derive(Debug)]
 pub struct Engine {
     store: Arc<dyn Store>,
-    table: Arc<Table>,
+    table: LiveTable,
     backend: BackendClient,
     graph: Client,
     metrics: RouterMetrics,
@@ -122,6 +124,8 @@ pub struct Engine {
     outbox: Pool,
     pace: Pace,
     breakers: Breakers,
+    /// Of work whose configuration is gone.
+    unconfigured: Mutex<Line>,
     leases: LeaseBook,
 }
 
@@ -131,14 +135,14 @@ impl Engine {
         let EngineParts { store, table, backend, graph, metrics, store_check, shutdown, settings, .. } =
             parts;
         let (clock, failpoints) = (parts.clock, parts.failpoints);
-        let (pace, news) = Pace::new(&table, store.lease_time().is_some(), metrics.pace.clone());
-        let backends = table.routes().map(|route| &route.backend.name);
+        let (pace, news) = Pace::new(&table.load(), store.lease_time().is_some(), metrics.pace.clone());
         let engine = Arc::new(Self {
             leases: LeaseBook::new(store.lease_time()),
             inbox: Pool::new(Queue::Inbox, settings.dispatch_concurrency),
             outbox: Pool::new(Queue::Outbox, settings.delivery_concurrency),
             pace,
-            breakers: Breakers::new(backends, metrics.pace.clone()),
+            breakers: Breakers::new(&table.load(), metrics.pace.clone()),
+            unconfigured: Mutex::default(),
             store,
             table,
             backend,
@@ -153,6 +157,7 @@ impl Engine {
         tokio::spawn(claimer::run(engine.clone(), Queue::Inbox));
         tokio::spawn(claimer::run(engine.clone(), Queue::Outbox));
         tokio::spawn(pace::run(engine.clone(), news));
+        tokio::spawn(follow::run(engine.clone()));
         tokio::spawn(leases::keep(engine.clone()));
         tokio::spawn(leases::listen(engine.clone()));
         tokio::spawn(upkeep::run(engine.clone()));

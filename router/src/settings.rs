@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn four_values_are_enough() {
         let settings = read(&ENOUGH).unwrap();
-        assert_eq!(settings.delivery.backend.as_str(), "http://localhost:8001/process");
+        assert_eq!(settings.delivery.backend.as_str(), "http://localhost:8001/");
         assert_eq!(settings.whatsapp.app_secrets.len(), 1);
         assert_eq!(settings.database, "sqlite://data/router.db".parse().unwrap());
     }

@@ -11,4 +11,5 @@ pub mod ops;
 pub mod secrets;
 pub mod settings;
 pub mod shutdown;
+pub mod signing;
 pub mod telemetry;

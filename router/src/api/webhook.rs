@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     intake::{Intake, Plan, plan},
     metrics::RouterMetrics,
-    routing::Table,
+    routing::{LiveTable, Table},
     store::{Accepted, NewInbound, StoreError},
 };
 
@@ -32,7 +32,7 @@ const BODY_TIME: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct WebhookApi {
     pub intake: Arc<dyn Intake>,
-    pub table: Arc<Table>,
+    pub table: LiveTable,
     pub metrics: RouterMetrics,
     pub room: BodyRoom,
     pub clock: Clock,
@@ -112,7 +112,7 @@ impl WebhookApi {
             return VerifyResponse::Missing(Json(Problem::bad_request(detail)));
         };
         // Every channel is compared, so that the time does not tell which one it was.
-        let known = self.table.channels().fold(false, |known, channel| {
+        let known = self.table.load().channels().fold(false, |known, channel| {
             known
                 | signature::constant_time_eq(
                     channel.verify_token.expose_secret().as_bytes(),
@@ -162,11 +162,16 @@ impl WebhookApi {
             }
             Err(problem) => return ReceiveResponse::NotJson(Json(problem)),
         };
-        if let Err(problem) = self.check_signature(&body, signature.0.as_deref()) {
+        let table = self.table.load();
+        if table.channels().next().is_none() {
+            let problem = Problem::unavailable("no channel is configured yet; send it again");
+            return ReceiveResponse::Unavailable(Json(problem));
+        }
+        if let Err(problem) = self.check_signature(&table, &body, signature.0.as_deref()) {
             return ReceiveResponse::Forbidden(Json(problem));
         }
         let plan = match webhook::parse(&body) {
-            Ok(webhook) => plan(webhook, body.clone(), &self.table, self.clock.now()),
+            Ok(webhook) => plan(webhook, body.clone(), &table, self.clock.now()),
             Err(error) => {
                 let problem = Problem::bad_request(error.to_string()).with_code("invalid_json");
                 return ReceiveResponse::NotJson(Json(problem));
@@ -177,12 +182,11 @@ impl WebhookApi {
 }
 
 impl WebhookApi {
-    fn check_signature(&self, body: &[u8], header: Option<&str>) -> Result<(), Problem> {
-        let secrets = self.table.app_secrets();
-        if secrets.is_empty() {
+    fn check_signature(&self, table: &Table, body: &[u8], header: Option<&str>) -> Result<(), Problem> {
+        if table.allows_unsigned() {
             return Ok(());
         }
-        signature::verify(secrets, body, header).map(|_which| ()).map_err(|error| {
+        signature::verify(table.app_secrets(), body, header).map(|_which| ()).map_err(|error| {
             self.metrics.signature_failures.with_label_values(&[error.as_str()]).inc();
             tracing::warn!(reason = error.as_str(), "webhook refused: {error}");
             Problem::forbidden(error.to_string()).with_code(match error {

@@ -88,8 +88,8 @@ impl Engine {
 
     /// How long a person answers on this channel once they began.
     pub fn takeover_idle(&self, channel: &str) -> Duration {
-        let idle = self.table.route(channel).map(|route| route.delivery.takeover_idle);
-        idle.filter(|idle| !idle.is_zero()).unwrap_or(TAKEOVER_IDLE)
+        let idle = self.table.load().takeover_idle(channel);
+        if idle.is_zero() { TAKEOVER_IDLE } else { idle }
     }
 }
 

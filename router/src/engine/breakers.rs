@@ -1,7 +1,7 @@
 //! The circuit breakers of backends, by their names.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +13,7 @@ use super::{
     breaker::{Breaker, BreakerState, Change, Seen, Ticket},
     pace::BreakerView,
 };
-use crate::{backend::BackendError, metrics::PaceMetrics};
+use crate::{backend::BackendError, metrics::PaceMetrics, routing::Table};
 
 const KIND: &str = "backend";
 
@@ -45,12 +45,31 @@ pub(super) struct After {
 }
 
 impl Breakers {
-    pub(super) fn new<'a>(names: impl Iterator<Item = &'a Arc<str>>, metrics: PaceMetrics) -> Self {
+    pub(super) fn new(table: &Table, metrics: PaceMetrics) -> Self {
         let breakers = Self { by_name: RwLock::default(), troubled: AtomicBool::new(false), metrics };
-        for name in names {
-            breakers.get(name);
-        }
+        breakers.follow(table);
         breakers
+    }
+
+    /// Backends that are new begin with a closed breaker, those that are gone end.
+    pub(super) fn follow(&self, table: &Table) {
+        let wanted: HashSet<&Arc<str>> = table.backends().map(|backend| &backend.name).collect();
+        let mut gone = Vec::new();
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        by_name.retain(|name, _| {
+            let stays = wanted.contains(name);
+            if !stays {
+                gone.push(name.clone());
+            }
+            stays
+        });
+        drop(by_name);
+        for name in gone {
+            self.metrics.forget_breaker(KIND, &name);
+        }
+        for name in wanted {
+            self.get(name);
+        }
     }
 
     /// Permission for one call, else when to ask again.
@@ -64,7 +83,7 @@ impl Breakers {
     }
 
     /// When one of them may be called again, if none may now; in the past when a probe is due.
-    pub(super) fn all_closed_until<'a>(&self, names: impl Iterator<Item = &'a Arc<str>>) -> Option<Instant> {
+    pub(super) fn all_closed_until(&self) -> Option<Instant> {
         if !self.troubled.load(Ordering::Relaxed) {
             return None;
         }
@@ -72,8 +91,8 @@ impl Breakers {
         self.troubled.store(false, Ordering::SeqCst);
         let now = Instant::now();
         let (mut earliest, mut all) = (None::<Instant>, true);
-        for name in names {
-            match lock(&self.get(name)).closed_until(now) {
+        for breaker in self.by_name.read().unwrap_or_else(PoisonError::into_inner).values() {
+            match lock(breaker).closed_until(now) {
                 Some(until) => earliest = Some(earliest.map_or(until, |other| other.min(until))),
                 None => all = false,
             }

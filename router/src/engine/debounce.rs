@@ -1,11 +1,13 @@
 //! Several short messages become one call of the backend: when to wait for more, and which belong together.
 
+use std::sync::Arc;
+
 use whatsapp::message::InboundMessage;
 
 use super::{Engine, dispatch::not_to_be_answered, lane::Lane};
 use crate::{
     clock::micros,
-    routing::{Debounce, Route},
+    routing::{Debounce, Rule, Table, matching::Facts},
     store::{Item, Micros, StoreError},
 };
 
@@ -27,24 +29,40 @@ fn wait(oldest: Micros, newest: Micros, count: usize, now: Micros, debounce: Deb
     (count < MOST && left > 0).then(|| left.min(micros(debounce.max)))
 }
 
+/// Those that the rule takes, up to the first that another one takes: what comes behind it must not be answered before
+/// it. True when there is such a one, so that the burst is complete.
+fn burst_of(pending: Vec<Item>, table: &Table, channel: &str, rule: &Arc<Rule>) -> (Burst, bool) {
+    let mut burst = Burst::new();
+    for item in pending {
+        // What can't be read, is taken by nobody or is not to be answered keeps its place and ends as it would have.
+        let Ok(message) = InboundMessage::from_json(&item.payload) else { continue };
+        let Some(taken_by) = table.select(channel, &Facts::of(&message)) else { continue };
+        if not_to_be_answered(&message, taken_by, &item).is_some() {
+            continue;
+        }
+        if taken_by.label != rule.label {
+            return (burst, true);
+        }
+        burst.push((item, message));
+    }
+    (burst, false)
+}
+
 impl Engine {
     /// What of the lane is to be asked together with its head; `Err` is how long to wait for more of it, in
     /// microseconds.
     pub(super) async fn burst(
         &self,
         lane: &Lane,
-        route: &Route,
+        table: &Table,
+        rule: &Arc<Rule>,
         debounce: Debounce,
     ) -> Result<Result<Burst, Micros>, StoreError> {
         let pending = self.store.pending(lane.lease, MOST).await?;
-        // Others keep their place and end one by one, as they would have.
-        let burst: Burst = pending
-            .into_iter()
-            .filter_map(|item| {
-                let message = InboundMessage::from_json(&item.payload).ok()?;
-                not_to_be_answered(&message, route, &item).is_none().then_some((item, message))
-            })
-            .collect();
+        let (burst, is_cut) = burst_of(pending, table, &lane.channel, rule);
+        if is_cut {
+            return Ok(Ok(burst));
+        }
         let (Some((oldest, _)), Some((newest, _))) = (burst.first(), burst.last()) else {
             return Ok(Ok(burst));
         };

@@ -1,6 +1,6 @@
 //! Outbox → Graph: sends a message, and lets the class of an error decide what becomes of it.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use whatsapp::{
     client::SendError,
@@ -18,28 +18,25 @@ use crate::{
     clock::micros,
     failpoints::Failpoint,
     retry::pair_wait,
-    routing::{Ambiguity, Channel, Route},
+    routing::{Ambiguity, Channel, Rule},
     store::{Attempt, Doubt, Item, Outcome, Refusal},
 };
 
 impl Engine {
     pub(super) async fn deliver(&self, lane: &Lane, item: &Item) -> Step {
-        let route = item.route.as_deref().and_then(|name| self.table.route_named(name));
-        let ambiguity = route.map_or(self.settings.ambiguous, |route| route.delivery.ambiguous);
+        let table = self.table.load();
+        // A rule that is gone leaves its replies to the defaults.
+        let rule = item.route.as_deref().and_then(|label| table.rule(label));
+        let ambiguity = rule.map_or(self.settings.ambiguous, |rule| rule.delivery.ambiguous);
         let doubt = match ambiguity::next(item, ambiguity) {
             Next::Send(doubt) => doubt,
             Next::WasSent => {
                 tracing::info!(correlation_id = %item.correlation, message_id = %item.id, "a status shows that it was sent");
-                return Step::Done(self.sent(route, None, Some(Doubt::SettledByStatus)));
+                return Step::Done(self.sent(rule.map(|rule| &**rule), None, Some(Doubt::SettledByStatus)));
             }
             Next::GiveUp => return given_up(item),
         };
-        let Some(channel) = self.table.channel(&lane.channel) else {
-            return dead(
-                "not_configured",
-                format!("the channel {} is not configured any more", lane.channel),
-            );
-        };
+        let Some(channel) = table.channel(&lane.channel) else { return self.without_channel(lane, item) };
         let request = match request(lane, item) {
             Ok(request) => request,
             Err(step) => return step,
@@ -48,6 +45,9 @@ impl Engine {
             Ok(permit) => permit,
             Err(step) => return step,
         };
+        // While it waited for room, its credential may have been replaced.
+        let table = self.table.load();
+        let Some(channel) = table.channel(&lane.channel) else { return self.without_channel(lane, item) };
         if !self.still_ours(lane.lease).await {
             return Step::Abandon;
         }
@@ -68,13 +68,17 @@ impl Engine {
         self.metrics.observe_graph(&result, started.elapsed());
         self.settle(lane, channel, item, permit, &result);
         match result {
-            Ok(sent) => Step::Done(self.sent(route, Some(sent.wamid), doubt)),
+            Ok(sent) => Step::Done(self.sent(rule.map(|rule| &**rule), Some(sent.wamid), doubt)),
             Err(error) => self.refused(channel, item, &error, ambiguity, doubt),
         }
     }
 
-    fn sent(&self, route: Option<&Arc<Route>>, wamid: Option<String>, doubt: Option<Doubt>) -> Outcome {
-        let after = route.and_then(|route| route.delivery.undelivered.as_ref()).map(|it| it.after);
+    fn without_channel(&self, lane: &Lane, item: &Item) -> Step {
+        self.missing(item, format!("the channel {} is not configured any more", lane.channel))
+    }
+
+    fn sent(&self, rule: Option<&Rule>, wamid: Option<String>, doubt: Option<Doubt>) -> Outcome {
+        let after = rule.and_then(|rule| rule.delivery.undelivered.as_ref()).map(|it| it.after);
         let watch_at = after.map(|after| self.clock.now().saturating_add(micros(after)));
         Outcome::Sent { wamid, doubt, watch_at }
     }

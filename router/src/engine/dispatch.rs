@@ -1,29 +1,28 @@
-//! Inbox → backend: asks the route's backend what to answer.
+//! Inbox → backend: asks the rule's backend what to answer.
 
-use std::time::Duration;
+use std::{
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
 
 use super::{
     Engine,
     lane::Lane,
-    step::{Step, failed},
+    step::{Step, age, failed},
 };
 use crate::{
     backend::{BackendError, Call, Part},
     failpoints::Failpoint,
-    retry::RetryPolicy,
-    routing::{Channel, Route},
+    routing::{Channel, Rule, matching::Facts},
     store::{Attempt, Item, MessageId, NewOutbound, Outcome, Queue, Refusal, StoreError},
 };
 use whatsapp::message::InboundMessage;
 
 impl Engine {
     pub(super) async fn dispatch(&self, lane: &Lane, item: &Item) -> Step {
-        let Some(channel) = self.table.channel(&lane.channel) else {
+        let table = self.table.load();
+        let Some(channel) = table.channel(&lane.channel) else {
             return self.missing(item, format!("the channel {} is not configured any more", lane.channel));
-        };
-        let Some(route) = self.table.route(&lane.channel) else {
-            self.metrics.unrouted.inc();
-            return self.missing(item, format!("no route takes messages of the channel {}", lane.channel));
         };
         let message = match InboundMessage::from_json(&item.payload) {
             Ok(message) => message,
@@ -37,7 +36,14 @@ impl Engine {
                 }));
             }
         };
-        if let Some(reason) = not_to_be_answered(&message, route, item) {
+        let Some(rule) = table.select(&lane.channel, &Facts::of(&message)) else {
+            if table.entries(&lane.channel).is_empty() && age(item, self.clock.now()) < ROUTE_COMES_BACK {
+                return self.missing(item, format!("no route names the channel {}", lane.channel));
+            }
+            self.metrics.unrouted.inc();
+            return Step::Done(Outcome::NotAnswered { reason: "unrouted" });
+        };
+        if let Some(reason) = not_to_be_answered(&message, rule, item) {
             return Step::Done(Outcome::NotAnswered { reason });
         }
         if item.standing.taken_over_until.is_some_and(|until| until > self.clock.now()) {
@@ -46,10 +52,10 @@ impl Engine {
         if self.settings.bounds.outbox_is_full(self.store.depth()) {
             return Step::Defer { refusal: untouched("outbox_full"), wait: FULL_WAIT };
         }
-        let Some(debounce) = route.delivery.debounce else {
-            return self.ask(lane, channel, route, item, &message, &[]).await;
+        let Some(debounce) = rule.delivery.debounce else {
+            return self.ask(lane, channel, rule, item, &message, &[]).await;
         };
-        let burst = match self.burst(lane, route, debounce).await {
+        let burst = match self.burst(lane, &table, rule, debounce).await {
             Ok(Ok(burst)) => burst,
             Ok(Err(wait)) => {
                 let wait = Duration::from_micros(wait.unsigned_abs());
@@ -66,7 +72,7 @@ impl Engine {
             return Step::Release;
         }
         let joined = burst.iter().map(|(item, _)| item.seq).filter(|seq| *seq != item.seq).collect();
-        match self.ask(lane, channel, route, item, &message, &burst).await {
+        match self.ask(lane, channel, rule, item, &message, &burst).await {
             Step::Done(outcome) => Step::Together { outcome, joined },
             step => step,
         }
@@ -76,7 +82,7 @@ impl Engine {
         &self,
         lane: &Lane,
         channel: &Channel,
-        route: &Route,
+        rule: &Rule,
         item: &Item,
         message: &InboundMessage,
         burst: &[(Item, InboundMessage)],
@@ -95,27 +101,30 @@ impl Engine {
             phone_number_id: channel.number.phone_number_id(),
             contact: &lane.contact,
             parts: &parts,
-            is_burst: route.delivery.debounce.is_some(),
+            is_burst: rule.delivery.debounce.is_some(),
         };
         let body = match call.body() {
             Ok(body) => body,
             Err(error) => return self.missing(item, format!("the stored message is not JSON: {error}")),
         };
-        let called = match self.breakers.enter(&route.backend.name) {
+        let Some(backend) = rule.backend(lane.lease.conversation) else {
+            return self.missing(item, format!("no backend of the rule {} has a weight", rule.label));
+        };
+        let called = match self.breakers.enter(&backend.name) {
             Ok(called) => called,
-            Err(until) => return self.turned_away(item, Queue::Inbox, until, route.delivery.retry.max_age),
+            Err(until) => return self.turned_away(item, Queue::Inbox, until, rule.delivery.retry.max_age),
         };
         if !self.still_ours(lane.lease).await {
             return Step::Abandon;
         }
-        let answer = self.backend.process(&route.backend, route.delivery.timeout, id, body).await;
+        let answer = self.backend.process(backend, rule.delivery.timeout, id, body).await;
         self.failpoints.pass(Failpoint::AfterBackendAnswer);
         let after = called.ended(&answer);
         if after.works_again {
             self.inbox.bell.notify_one();
         }
         let outcome = answer.as_ref().map_or_else(BackendError::reason, |_| "ok");
-        self.metrics.routed.with_label_values(&[&lane.channel, &route.name, outcome]).inc();
+        self.metrics.routed.with_label_values(&[&lane.channel, &rule.label, outcome]).inc();
         match answer {
             Ok(answer) => Step::Done(Outcome::Answered(
                 answer
@@ -125,7 +134,7 @@ impl Engine {
                         id: MessageId::generate(),
                         message_type: message.message_type().to_owned(),
                         payload: message.to_json_string().into(),
-                        route: Some(route.name.clone()),
+                        route: Some(rule.label.clone()),
                         trace: item.trace.map(|trace| trace.child(item.id)),
                     })
                     .collect(),
@@ -141,7 +150,7 @@ impl Engine {
                 if error.is_final() {
                     return Step::Done(Outcome::Dead(refusal));
                 }
-                let mut policy = route.delivery.retry;
+                let mut policy = rule.delivery.retry;
                 if refusal.attempt == Attempt::Free {
                     // It is down for everybody: when it is back, nobody should have to wait long.
                     policy.max_backoff = policy.max_backoff.min(LONGEST_OUTAGE_WAIT);
@@ -156,15 +165,14 @@ impl Engine {
     }
 
     /// Work whose configuration is gone waits for it to come back; an operator sees it in the queue's age.
-    fn missing(&self, item: &Item, error: String) -> Step {
-        let refusal = Refusal {
-            reason: "not_configured",
-            error,
-            attempt: Attempt::Free,
-            uncertain: false,
-            doubt: None,
-        };
-        failed(item, self.clock.now(), &WAIT_FOR_CONFIGURATION, refusal, None)
+    pub(super) fn missing(&self, item: &Item, error: String) -> Step {
+        let refusal = Refusal { error, ..untouched("not_configured") };
+        if age(item, self.clock.now()) > CONFIGURATION_COMES_BACK {
+            return Step::Done(Outcome::Dead(refusal));
+        }
+        let wait =
+            self.unconfigured.lock().unwrap_or_else(PoisonError::into_inner).join(Instant::now(), 0, LOOKS);
+        Step::Defer { refusal, wait }
     }
 }
 
@@ -180,26 +188,24 @@ fn untouched(reason: &'static str) -> Refusal {
 
 const LONGEST_OUTAGE_WAIT: Duration = Duration::from_secs(30);
 
-const WAIT_FOR_CONFIGURATION: RetryPolicy = RetryPolicy {
-    attempts: None,
-    backoff: Duration::from_secs(5),
-    max_backoff: Duration::from_secs(60),
-    max_age: Duration::from_secs(7 * 86_400),
-};
+/// Work of a channel that is gone is given up after this.
+const CONFIGURATION_COMES_BACK: Duration = Duration::from_secs(7 * 86_400);
+
+/// A channel that no route names has none on purpose after this: it only sends.
+const ROUTE_COMES_BACK: Duration = Duration::from_secs(10 * 60);
+
+/// How many items without configuration look for it each second, all together.
+const LOOKS: u32 = 200;
 
 /// Why this message is kept but not answered by itself; `None` when it is to be answered.
-pub(super) fn not_to_be_answered(
-    message: &InboundMessage,
-    route: &Route,
-    item: &Item,
-) -> Option<&'static str> {
+pub(super) fn not_to_be_answered(message: &InboundMessage, rule: &Rule, item: &Item) -> Option<&'static str> {
     let sent_at = item.inbound.as_ref().and_then(|inbound| inbound.sent_at);
     if message.group_id.is_some() {
         return Some("group_message");
     }
-    if !route.wanted.wants(&message.message_type, message.text()) {
+    if !rule.wanted.wants(&message.message_type, message.text()) {
         return Some("type_not_wanted");
     }
     let age = Duration::from_micros(u64::try_from(item.created_at - sent_at?).unwrap_or_default());
-    (age > route.delivery.reply_max_age).then_some("too_old")
+    (age > rule.delivery.reply_max_age).then_some("too_old")
 }

@@ -5,6 +5,7 @@ mod channel;
 mod gate;
 mod keeper;
 mod pairs;
+mod permit;
 mod quality;
 mod verdict;
 mod view;
@@ -19,11 +20,12 @@ use std::{
 };
 
 pub use self::view::{BreakerView, ChannelLimits, KindUse, StoppedView};
-pub(super) use self::{channel::Permit, keeper::run};
 use self::{
-    channel::{ChannelPace, Effects, StopNews},
+    channel::ChannelPace,
     pairs::Pairs,
+    permit::{Effects, StopNews},
 };
+pub(super) use self::{keeper::run, permit::Permit};
 use super::breaker::Change;
 use crate::{
     metrics::PaceMetrics,
@@ -67,10 +69,31 @@ impl Pace {
             news,
             metrics,
         };
-        for channel in table.channels() {
-            pace.channel(channel);
-        }
+        pace.follow(table);
         (pace, receiver)
+    }
+
+    /// Channels that are new begin, those that are gone end, and what the others may do is what they are configured
+    /// to. True when one of them may be mended.
+    pub(super) fn follow(&self, table: &Table) -> bool {
+        let is_there = |pace: &ChannelPace| {
+            let channel = table.channel(&pace.name);
+            channel.is_some_and(|channel| channel.number.phone_number_id() == pace.phone_number_id)
+        };
+        let mut gone = Vec::new();
+        let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
+        channels.retain(|name, pace| {
+            let stays = is_there(pace);
+            if !stays {
+                gone.push(name.clone());
+            }
+            stays
+        });
+        drop(channels);
+        for name in gone {
+            self.metrics.forget_channel(&name);
+        }
+        table.channels().fold(false, |mended, channel| self.channel(channel).configure(channel) | mended)
     }
 
     fn channel(&self, channel: &Channel) -> Arc<ChannelPace> {

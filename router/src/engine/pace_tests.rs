@@ -16,10 +16,14 @@ use crate::{
 const FIRST: &str = "106540352242922";
 const SECOND: &str = "206540352242922";
 
+fn number(phone_number_id: &str) -> Number {
+    Number::new(phone_number_id, "v25.0", &SecretString::from("token")).unwrap()
+}
+
 fn channel(name: &str, phone_number_id: &str) -> Channel {
     Channel {
         name: Arc::from(name),
-        number: Number::new(phone_number_id, "v25.0", &SecretString::from("token")).unwrap(),
+        number: number(phone_number_id),
         app_secrets: Vec::new(),
         verify_token: SecretString::from("verify"),
         limits: Limits::default(),
@@ -35,8 +39,9 @@ fn pace() -> (Pace, mpsc::UnboundedReceiver<News>) {
 async fn send(pace: &Pace, name: &str, answer: &Result<Sent, SendError>) -> bool {
     let channel = pace.known(name).unwrap();
     channel.lock().gate.recheck(Instant::now());
+    let own = number(&channel.phone_number_id);
     let admitted = channel.admit(PaceKind::UserInitiated, 1, std::future::pending(), |_| {}).await;
-    pace.report(&channel, admitted.unwrap().answered(answer))
+    pace.report(&channel, admitted.unwrap().answered(&own, answer))
 }
 
 fn revoked() -> Result<Sent, SendError> {
@@ -109,4 +114,16 @@ fn a_number_is_learned_from_its_messages_and_an_upgrade_is_of_that_number() {
     let (channel, told) = news.try_recv().unwrap();
     assert_eq!((&*channel, told), ("two", ChannelNews::Throughput(1_000)));
     assert!(news.try_recv().is_err(), "told once");
+}
+
+#[tokio::test]
+async fn channels_come_and_go_with_the_table() {
+    let (pace, _news) = pace();
+    assert!(!send(&pace, "one", &revoked()).await);
+    assert!(!send(&pace, "two", &taken()).await);
+    let table = Table::new(vec![channel("one", SECOND), channel("three", FIRST)], Vec::new()).unwrap();
+    assert!(!pace.follow(&table));
+    assert!(pace.known("two").is_none() && pace.known("three").is_some());
+    let one = pace.known("one").unwrap().view();
+    assert_eq!((&*one.phone_number_id, one.stopped), (SECOND, None), "another number begins anew");
 }

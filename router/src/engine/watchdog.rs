@@ -1,4 +1,4 @@
-//! Looks for messages that Graph took and that were never reported as delivered, and does what their route says.
+//! Looks for messages that Graph took and that were never reported as delivered, and does what their rule says.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,10 +19,11 @@ pub(super) async fn run(engine: Arc<Engine>) {
             () = engine.shutdown.stopped() => return,
             () = tokio::time::sleep(INTERVAL) => {}
         }
-        if engine.table.routes().all(|route| route.delivery.undelivered.is_none()) {
+        let table = engine.table.load();
+        if table.rules().all(|rule| rule.delivery.undelivered.is_none()) {
             continue;
         }
-        let remedies = remedies(&engine.table);
+        let remedies = remedies(&table);
         match engine.store.take_undelivered(engine.clock.now(), remedies, AT_ONCE).await {
             Ok(found) => {
                 for undelivered in &found {
@@ -40,9 +41,9 @@ pub(super) async fn run(engine: Arc<Engine>) {
 /// The store gives each a new id. None of them has a route: a remedy gets no remedy.
 fn remedies(table: &Table) -> Remedies {
     let mut remedies = Remedies::new();
-    for route in table.routes() {
+    for rule in table.rules() {
         if let Some(Remedy::Template { name, language }) =
-            route.delivery.undelivered.as_ref().map(|it| &it.action)
+            rule.delivery.undelivered.as_ref().map(|it| &it.action)
         {
             let body = serde_json::json!({
                 "type": "template",
@@ -55,15 +56,16 @@ fn remedies(table: &Table) -> Remedies {
                 route: None,
                 trace: None,
             };
-            remedies.insert(route.name.clone(), remedy);
+            remedies.insert(rule.label.clone(), remedy);
         }
     }
     remedies
 }
 
 fn report(engine: &Engine, found: &Undelivered) {
-    let route = found.route.as_deref().and_then(|name| engine.table.route_named(name));
-    let action = route.and_then(|route| route.delivery.undelivered.as_ref()).map(|it| &it.action);
+    let table = engine.table.load();
+    let rule = found.route.as_deref().and_then(|label| table.rule(label));
+    let action = rule.and_then(|rule| rule.delivery.undelivered.as_ref()).map(|it| &it.action);
     let word = action.map_or("leave", Remedy::as_str);
     engine.metrics.flow.undelivered.with_label_values(&[&found.channel, word]).inc();
     let (correlation_id, channel) = (found.correlation, &*found.channel);

@@ -73,7 +73,7 @@ impl Plan {
                 None => self.keep(item, Some(channel)),
             },
             (ItemKind::Echo(echo), Some(channel)) => {
-                let idle = table.route(&channel.name).map(|route| route.delivery.takeover_idle);
+                let idle = table.takeover_idle(&channel.name);
                 self.delivery.echoes.push(new_echo(echo, channel, item.raw, idle, now));
             }
             (ItemKind::Message(_) | ItemKind::Echo(_) | ItemKind::Unreadable(_), _) => {
@@ -109,13 +109,7 @@ fn inbound(message: &InboundMessage, contact: Contact, channel: &Channel, raw: &
     }
 }
 
-fn new_echo(
-    echo: &Echo,
-    channel: &Channel,
-    raw: &str,
-    takeover_idle: Option<Duration>,
-    now: Micros,
-) -> NewEcho {
+fn new_echo(echo: &Echo, channel: &Channel, raw: &str, takeover_idle: Duration, now: Micros) -> NewEcho {
     let to = echo.to.trim_start_matches('+');
     NewEcho {
         id: MessageId::generate(),
@@ -132,9 +126,7 @@ fn new_echo(
         message_type: echo.message.type_label(),
         raw: Arc::from(raw),
         sent_at: echo.message.timestamp.and_then(|seconds| seconds.checked_mul(1_000_000)),
-        taken_over_until: takeover_idle
-            .filter(|idle| !idle.is_zero())
-            .map(|idle| now.saturating_add(micros(idle))),
+        taken_over_until: (!takeover_idle.is_zero()).then(|| now.saturating_add(micros(takeover_idle))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use prometheus::{Histogram, IntCounterVec, IntGaugeVec};
 use service::metrics::Metrics;
 
-use crate::engine::BreakerState;
+use crate::{engine::BreakerState, store::PaceKind};
 
 /// Seconds that a send waited for room.
 const WAIT_BUCKETS: [f64; 10] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
@@ -48,6 +48,24 @@ impl PaceMetrics {
                 "How often circuit breakers opened and closed",
                 &["kind", "name", "state"],
             ),
+        }
+    }
+
+    /// The series of a channel that is configured no more.
+    pub(crate) fn forget_channel(&self, channel: &str) {
+        // What was never counted is not there.
+        let _ = self.stopped.remove_label_values(&[channel]);
+        for kind in PaceKind::ALL.map(PaceKind::as_str).into_iter().chain(["pair"]) {
+            let _ = self.waits.remove_label_values(&[channel, kind]);
+        }
+        self.forget_breaker("channel", channel);
+    }
+
+    /// The series of a breaker whose backend or channel is configured no more.
+    pub(crate) fn forget_breaker(&self, kind: &str, name: &str) {
+        let _ = self.breaker_state.remove_label_values(&[kind, name]);
+        for state in [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open] {
+            let _ = self.breaker_transitions.remove_label_values(&[kind, name, state.as_str()]);
         }
     }
 

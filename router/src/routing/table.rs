@@ -1,143 +1,50 @@
-//! The table that everything else asks. It holds no decision of its own making: what is in it was checked before.
+//! The table that everything else asks: channels, and their rules in the order in which they are asked. It is never
+//! changed, only replaced.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
-use url::Url;
-use whatsapp::client::Number;
 
-use crate::{pacing::Limits, retry::RetryPolicy};
-
-/// One business account through which messages flow.
-#[derive(Debug)]
-pub struct Channel {
-    pub name: Arc<str>,
-    /// The number at Meta, with the credential that sends from it.
-    pub number: Number,
-    /// Any of them may have signed a webhook; empty only where unsigned webhooks were allowed expressly.
-    pub app_secrets: Vec<SecretString>,
-    pub verify_token: SecretString,
-    pub limits: Limits,
-}
-
-/// An HTTP service that answers `POST /process`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backend {
-    /// A bounded label for logs and metrics.
-    pub name: Arc<str>,
-    /// The address of `/process` itself.
-    pub process_url: Url,
-}
-
-/// What to do with a send of which nobody knows whether it went out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ambiguity {
-    /// Wait for a status webhook that tells, then send again.
-    Repeat,
-    /// Wait for a status webhook that tells, then give it up as a dead letter.
-    NeverRepeat,
-}
-
-/// Several messages within a short time go to the backend as one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Debounce {
-    /// Nothing new for so long ends the burst.
-    pub quiet: Duration,
-    /// The first one waits no longer than this.
-    pub max: Duration,
-}
-
-/// What is done about a message that Graph took and that was not delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undelivered {
-    /// After this it counts as undelivered.
-    pub after: Duration,
-    pub action: Remedy,
-}
-
-/// It is counted and listed in any case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Remedy {
-    Leave,
-    /// A line in the log that an operator is woken by.
-    Alarm,
-    /// This template is sent.
-    Template {
-        name: String,
-        language: String,
-    },
-}
-
-impl Remedy {
-    /// A bounded label.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Leave => "leave",
-            Self::Alarm => "alarm",
-            Self::Template { .. } => "template",
-        }
-    }
-}
-
-/// How hard a route tries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeliveryPolicy {
-    /// For one call of the backend.
-    pub timeout: Duration,
-    pub retry: RetryPolicy,
-    pub ambiguous: Ambiguity,
-    /// A message that was sent longer ago than this is stored but not answered by itself.
-    pub reply_max_age: Duration,
-    pub debounce: Option<Debounce>,
-    /// For how long a message typed on the phone leaves the conversation to the person who did; zero: not at all.
-    pub takeover_idle: Duration,
-    pub undelivered: Option<Undelivered>,
-}
-
-/// Which types of message a backend is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
-    /// Text messages, and every other type when it has text that a person saw.
-    WhateverHasText,
-}
-
-impl Wanted {
-    pub fn wants(&self, message_type: &str, text: Option<&str>) -> bool {
-        match self {
-            Self::WhateverHasText => message_type == "text" || text.is_some_and(|text| !text.is_empty()),
-        }
-    }
-}
-
-/// Which messages of which channels go to which backend.
-#[derive(Debug)]
-pub struct Route {
-    pub name: Arc<str>,
-    pub channels: Vec<Arc<str>>,
-    pub backend: Backend,
-    pub wanted: Wanted,
-    pub delivery: DeliveryPolicy,
-}
+use super::{
+    channel::Channel,
+    matching::{Facts, Matcher},
+    rule::{Backend, Route, Rule},
+};
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TableError {
     #[error("the channels {0} and {1} have the same phone number id")]
     SameNumber(Arc<str>, Arc<str>),
+    #[error("there are two channels called {0}")]
+    SameName(Arc<str>),
     #[error("the route {route} names the channel {channel}, which does not exist")]
     UnknownChannel { route: Arc<str>, channel: Arc<str> },
+    #[error("there are two rules called {0}")]
+    SameLabel(Arc<str>),
 }
 
-/// Channels and the routes of their messages.
+/// One match of one rule: rules are asked match by match, because how specific each is decides about the order.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub matcher: Matcher,
+    pub rule: Arc<Rule>,
+}
+
+/// See the module.
 #[derive(Debug, Default)]
 pub struct Table {
     channels: HashMap<Arc<str>, Arc<Channel>>,
     by_number: HashMap<String, Arc<Channel>>,
-    route_of: HashMap<Arc<str>, Arc<Route>>,
+    entries: HashMap<Arc<str>, Vec<Entry>>,
+    rules: HashMap<Arc<str>, Arc<Rule>>,
     app_secrets: Vec<SecretString>,
+    allows_unsigned: bool,
 }
 
 impl Table {
-    pub fn new(channels: Vec<Channel>, routes: Vec<Route>) -> Result<Self, TableError> {
+    /// The order of rules that match: priority of the route, how specific the match is, the older route, the route's
+    /// name, the position of the rule.
+    pub fn new(channels: Vec<Channel>, mut routes: Vec<Route>) -> Result<Self, TableError> {
         let mut table = Self::default();
         for channel in channels.into_iter().map(Arc::new) {
             table.app_secrets.extend(channel.app_secrets.iter().cloned());
@@ -145,18 +52,36 @@ impl Table {
             if let Some(other) = table.by_number.insert(number, channel.clone()) {
                 return Err(TableError::SameNumber(other.name.clone(), channel.name.clone()));
             }
-            table.channels.insert(channel.name.clone(), channel);
-        }
-        for route in routes.into_iter().map(Arc::new) {
-            for channel in &route.channels {
-                if !table.channels.contains_key(channel) {
-                    return Err(TableError::UnknownChannel {
-                        route: route.name.clone(),
-                        channel: channel.clone(),
-                    });
-                }
-                table.route_of.entry(channel.clone()).or_insert_with(|| route.clone());
+            if let Some(other) = table.channels.insert(channel.name.clone(), channel) {
+                return Err(TableError::SameName(other.name.clone()));
             }
+        }
+        table.allows_unsigned = !table.channels.is_empty() && table.app_secrets.is_empty();
+        routes.sort_by(|a, b| {
+            let key = |route: &Route| (Reverse(route.priority), route.created_at.is_none());
+            key(a).cmp(&key(b)).then_with(|| (&a.created_at, &a.name).cmp(&(&b.created_at, &b.name)))
+        });
+        let mut ranked: HashMap<Arc<str>, Vec<(i32, Entry)>> = HashMap::new();
+        for route in routes {
+            for rule in route.rules.into_iter().map(Arc::new) {
+                if table.rules.insert(rule.label.clone(), rule.clone()).is_some() {
+                    return Err(TableError::SameLabel(rule.label.clone()));
+                }
+                for channel in &route.channels {
+                    if !table.channels.contains_key(channel) {
+                        let (route, channel) = (route.name.clone(), channel.clone());
+                        return Err(TableError::UnknownChannel { route, channel });
+                    }
+                    let of_channel = ranked.entry(channel.clone()).or_default();
+                    of_channel.extend(entries(&rule).map(|entry| (route.priority, entry)));
+                }
+            }
+        }
+        for (channel, mut ranked) in ranked {
+            // Stable: what is equal here keeps the order of the routes by age and name, and of the rules in them.
+            ranked
+                .sort_by_key(|(priority, entry)| (Reverse(*priority), Reverse(entry.matcher.specificity())));
+            table.entries.insert(channel, ranked.into_iter().map(|(_, entry)| entry).collect());
         }
         Ok(table)
     }
@@ -173,20 +98,54 @@ impl Table {
         self.channels.values()
     }
 
-    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
-        self.route_of.values()
+    /// The rule that takes a message of this channel.
+    pub fn select(&self, channel: &str, facts: &Facts<'_>) -> Option<&Arc<Rule>> {
+        self.entries(channel).iter().find(|entry| entry.matcher.matches(facts)).map(|entry| &entry.rule)
     }
 
-    pub fn route(&self, channel: &str) -> Option<&Arc<Route>> {
-        self.route_of.get(channel)
+    /// What messages of this channel are held against, in order.
+    pub fn entries(&self, channel: &str) -> &[Entry] {
+        self.entries.get(channel).map_or(&[], Vec::as_slice)
     }
 
-    pub fn route_named(&self, name: &str) -> Option<&Arc<Route>> {
-        self.route_of.values().find(|route| &*route.name == name)
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.rules.values()
     }
 
-    /// Of all channels. Empty: unsigned webhooks were allowed expressly.
+    /// By its label.
+    pub fn rule(&self, label: &str) -> Option<&Arc<Rule>> {
+        self.rules.get(label)
+    }
+
+    /// Those of all rules that are called; one that several rules name comes several times.
+    pub fn backends(&self) -> impl Iterator<Item = &Backend> {
+        let weighted = self.rules().flat_map(|rule| &rule.backends);
+        weighted.filter(|it| it.weight > 0).map(|it| &it.backend)
+    }
+
+    /// For how long a message typed on the phone leaves a conversation of this channel to the person who did. It is
+    /// not known then which rule would take the next message, so the longest counts; zero: not at all.
+    pub fn takeover_idle(&self, channel: &str) -> Duration {
+        self.entries(channel).iter().map(|entry| entry.rule.delivery.takeover_idle).max().unwrap_or_default()
+    }
+
+    /// Of all channels.
     pub fn app_secrets(&self) -> &[SecretString] {
         &self.app_secrets
     }
+
+    /// Webhooks without a signature were allowed expressly.
+    pub fn allows_unsigned(&self) -> bool {
+        self.allows_unsigned
+    }
 }
+
+fn entries(rule: &Arc<Rule>) -> impl Iterator<Item = Entry> {
+    let everything = rule.matchers.is_empty().then(Matcher::everything);
+    let matchers = rule.matchers.iter().cloned().chain(everything);
+    matchers.map(|matcher| Entry { matcher, rule: rule.clone() })
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

@@ -10,7 +10,7 @@ use super::whatsapp::base_url;
 /// Where messages are answered, and the limits of trying.
 #[derive(Debug)]
 pub struct DeliverySettings {
-    /// The address of `/process` itself.
+    /// Below it is `/process`.
     pub backend: Url,
     pub backend_timeout: Duration,
     pub reply_max_age: Duration,
@@ -26,7 +26,7 @@ impl DeliverySettings {
         let backend = env
             .var("SERVER_BASE_URL", "where the backend's `POST /process` is")
             .default("http://localhost:8001")
-            .parse_with(|text| base_url(text).map(|base| process_url(&base)));
+            .parse_with(base_url);
         let backend_timeout =
             env.var("BACKEND_TIMEOUT", "how long one call of the backend may take").default("10s").duration();
         let reply_max_age = env
@@ -67,13 +67,6 @@ impl DeliverySettings {
     }
 }
 
-/// The base may have a path of its own, with or without a slash at its end.
-fn process_url(base: &Url) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("{}/process", base.path().trim_end_matches('/')));
-    url
-}
-
 /// Shorter, and a busy moment would look like a death; longer, and a death would keep people waiting.
 fn lease_time(text: &str) -> Result<Duration, String> {
     let time = parse_duration(text)?;
@@ -88,22 +81,5 @@ pub(super) fn positive(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(number @ 1..=100_000) => Ok(number),
         _ => Err("is not a whole number from 1 to 100000".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_backends_path_is_kept() {
-        for (base, process) in [
-            ("http://a:1", "http://a:1/process"),
-            ("http://a:1/", "http://a:1/process"),
-            ("https://a/shop/", "https://a/shop/process"),
-            ("https://a/shop", "https://a/shop/process"),
-        ] {
-            assert_eq!(process_url(&base.parse().unwrap()).as_str(), process);
-        }
     }
 }

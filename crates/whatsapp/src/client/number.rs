@@ -17,7 +17,9 @@ pub enum InvalidNumber {
     AccessToken,
 }
 
-/// A number that sends, with its credential. Cheap to use for every send.
+/// A number that sends, with its credential. Cheap to use for every send, and to clone. Equal when all of it is, the
+/// credential too.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Number {
     phone_number_id: String,
     /// Below the base address.

@@ -26,7 +26,7 @@ use crate::{
         times,
     },
     pacing::SERVICE_WINDOW,
-    routing::Table,
+    routing::LiveTable,
     store::{Enqueued, MessageFilter, MessageId, Micros, NewOutbound, NewSend, now},
 };
 
@@ -34,7 +34,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct MessagesApi {
     pub desk: Desk,
-    pub table: Arc<Table>,
+    pub table: LiveTable,
 }
 
 /// A message that will be sent.
@@ -127,7 +127,7 @@ impl MessagesApi {
         body: RawObject<SendMessage>,
     ) -> Result<SendAnswer, Refused<Sending>> {
         let idempotency = idempotency(caller.0, key.0.as_deref(), &body.object)?;
-        let sendable = Sendable::read(body.object, &self.table)?;
+        let sendable = Sendable::read(body.object, &self.table.load())?;
         let window = i64::try_from(SERVICE_WINDOW.as_micros()).unwrap_or(Micros::MAX);
         let checked = sendable.needs_open_window() && force.0 != Some(true);
         let id = MessageId::generate();

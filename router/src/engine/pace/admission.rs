@@ -76,7 +76,7 @@ impl Engine {
     /// Lanes that may hold on to their place in the pool while they wait: no channel takes it all from the others,
     /// and what business begins takes none from the replies.
     fn room_to_wait(&self, channel: &Channel, kind: PaceKind) -> usize {
-        let channels = self.table.channels().count().max(1);
+        let channels = self.table.load().channels().count().max(1);
         let mut room = self.settings.delivery_concurrency as usize / channels;
         if channels > 1 {
             room = room.min(channel.limits.throughput as usize);
@@ -106,7 +106,7 @@ impl Engine {
             self.pace.pairs.sent(channel.limits.pair, conversation, before, self.clock.now());
         }
         let pace = permit.channel.clone();
-        let effects = permit.answered(answer);
+        let effects = permit.answered(&channel.number, answer);
         if self.pace.report(&pace, effects) {
             self.outbox.bell.notify_one();
         }
@@ -117,7 +117,7 @@ impl Engine {
         if lane.lease.queue == Queue::Inbox {
             return None;
         }
-        let pair = self.table.channel(&lane.channel)?.limits.pair;
+        let pair = self.table.load().channel(&lane.channel)?.limits.pair;
         self.pace.pairs.worth_keeping(pair, lane.lease.conversation, self.clock.now())
     }
 
@@ -174,9 +174,7 @@ impl Engine {
                 // Looked at again then: it is not known when there is room.
                 Some(Instant::now() + Duration::from_secs(1))
             }
-            Queue::Inbox => {
-                self.breakers.all_closed_until(self.table.routes().map(|route| &route.backend.name))
-            }
+            Queue::Inbox => self.breakers.all_closed_until(),
             Queue::Outbox => self.pace.all_closed_until(),
         }
     }

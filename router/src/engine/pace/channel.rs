@@ -9,14 +9,15 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use whatsapp::client::{SendError, Sent};
+use whatsapp::client::{Number, SendError, Sent};
 
 use super::{
     gate::Gate,
+    permit::{Effects, Permit, StopNews},
     verdict::{Verdict, judge},
 };
 use crate::{
-    engine::breaker::{Breaker, Change, Ticket},
+    engine::breaker::Breaker,
     pacing::{Fastest, Limits, Line, Share, SlidingWindow},
     routing::Channel,
     store::{PaceKind, now as wall_clock},
@@ -34,7 +35,6 @@ const COMING_BACK: u32 = 500;
 pub(in crate::engine) struct ChannelPace {
     pub(super) name: Arc<str>,
     pub(super) phone_number_id: String,
-    pub(super) limits: Limits,
     state: Mutex<State>,
     /// By kind: turns at the window, in order of arrival.
     lines: [Waiting; PaceKind::ALL.len()],
@@ -54,6 +54,9 @@ struct Waiting {
 
 #[derive(Debug)]
 pub(super) struct State {
+    pub(super) limits: Limits,
+    /// What sends are made as from now on.
+    number: Number,
     pub(super) windows: [SlidingWindow; PaceKind::ALL.len()],
     /// `None` where nobody shares the limits.
     pub(super) shares: Option<[Share; PaceKind::ALL.len()]>,
@@ -87,38 +90,6 @@ enum Entered {
     Full { kind: PaceKind, at: Instant },
 }
 
-/// Room for one send, and its answer's way back. Dropped without an answer, it counts as sent.
-#[derive(Debug)]
-pub(in crate::engine) struct Permit {
-    pub(super) channel: Arc<ChannelPace>,
-    kind: PaceKind,
-    started: Instant,
-    ticket: Ticket,
-    is_probe: bool,
-    answered: bool,
-}
-
-/// What an answer changed.
-#[derive(Debug, Default)]
-pub(super) struct Effects {
-    pub(super) breaker: Option<Change>,
-    /// It was stopped and sends again.
-    pub(super) opened: bool,
-    pub(super) stopped: Option<StopNews>,
-    /// It pauses now, and did not before.
-    pub(super) held: Option<Duration>,
-    /// It goes at half the rate now, for so long.
-    pub(super) slowed: Option<Duration>,
-}
-
-#[derive(Debug)]
-pub(super) struct StopNews {
-    pub(super) is_new: bool,
-    pub(super) wait: Duration,
-    pub(super) reason: &'static str,
-    pub(super) error: String,
-}
-
 impl ChannelPace {
     pub(super) fn new(channel: &Channel, is_shared: bool, hungry: Arc<Notify>) -> Self {
         let now = Instant::now();
@@ -126,8 +97,9 @@ impl ChannelPace {
         Self {
             name: channel.name.clone(),
             phone_number_id: channel.number.phone_number_id().to_owned(),
-            limits,
             state: Mutex::new(State {
+                limits,
+                number: channel.number.clone(),
                 windows: PaceKind::ALL.map(|kind| SlidingWindow::new(limits.of(kind, None, false))),
                 shares: is_shared.then(Default::default),
                 announced: None,
@@ -146,6 +118,21 @@ impl ChannelPace {
             hungry,
             demand: Default::default(),
         }
+    }
+
+    /// From now on it is configured so; what was counted stays. True when another credential may have mended what had
+    /// stopped it: the next send finds out.
+    pub(super) fn configure(&self, channel: &Channel) -> bool {
+        let mut state = self.lock();
+        state.limits = channel.limits;
+        let is_other = state.number != channel.number;
+        if is_other {
+            state.number = channel.number.clone();
+        }
+        let rechecks = is_other && state.gate.recheck(Instant::now());
+        drop(state);
+        self.wake();
+        rechecks
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -234,7 +221,7 @@ impl ChannelPace {
         let mut grows_at = None;
         let mut is_short = false;
         for kind in PaceKind::ALL {
-            let whole = self.limits.of(kind, state.announced, slowed);
+            let whole = state.limits.of(kind, state.announced, slowed);
             let share = state.shares.as_ref().map(|shares| &shares[index(kind)]);
             let limit = share.map_or(whole, |share| share.get(now).min(whole));
             let window = &mut state.windows[index(kind)];
@@ -296,11 +283,19 @@ impl ChannelPace {
         lately.used(now).saturating_add(u32::try_from(self.waiting(kind)).unwrap_or(u32::MAX))
     }
 
-    fn leave(&self, permit: &Permit, answer: Option<&Result<Sent, SendError>>) -> Effects {
+    pub(super) fn leave(
+        &self,
+        permit: &Permit,
+        answer: Option<(&Number, &Result<Sent, SendError>)>,
+    ) -> Effects {
         let now = Instant::now();
-        let verdict = judge(answer, self.limits.stopped_wait);
         let mut effects = Effects::default();
         let mut state = self.lock();
+        let mut verdict = judge(answer.map(|(_, answer)| answer), state.limits.stopped_wait);
+        if answer.is_some_and(|(number, _)| *number != state.number) {
+            // What Meta said of a credential that is replaced says nothing of the new one.
+            verdict.stop = None;
+        }
         if verdict.was_answered {
             state.fastest.observe(now - permit.started, now);
         }
@@ -352,22 +347,6 @@ impl State {
         }
         if effects.opened || effects.stopped.is_some() || effects.slowed.is_some() {
             self.news += 1;
-        }
-    }
-}
-
-impl Permit {
-    /// What came of the send.
-    pub(super) fn answered(mut self, answer: &Result<Sent, SendError>) -> Effects {
-        self.answered = true;
-        self.channel.leave(&self, Some(answer))
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.channel.leave(self, None);
         }
     }
 }

@@ -5,10 +5,14 @@ use super::*;
 
 const STOPPED_WAIT: Duration = Duration::from_secs(3_600);
 
+fn with_token(token: &str) -> Number {
+    Number::new("1", "v25.0", &SecretString::from(token)).unwrap()
+}
+
 fn channel(throughput: u32, is_shared: bool) -> Arc<ChannelPace> {
     let channel = Channel {
         name: Arc::from("support"),
-        number: Number::new("1", "v25.0", &SecretString::from("token")).unwrap(),
+        number: with_token("token"),
         app_secrets: Vec::new(),
         verify_token: SecretString::from("verify"),
         limits: Limits { throughput, stopped_wait: STOPPED_WAIT, ..Limits::default() },
@@ -33,7 +37,7 @@ fn rejected(code: i64) -> Result<Sent, SendError> {
 async fn whoever_waits_gets_room_in_the_order_of_coming_and_too_many_are_sent_away() {
     let channel = channel(2, false);
     for _ in 0..2 {
-        admit(&channel).await.unwrap().answered(&sent());
+        admit(&channel).await.unwrap().answered(&with_token("token"), &sent());
     }
     let (order, mut came) = tokio::sync::mpsc::unbounded_channel();
     let mut waiting = Vec::new();
@@ -42,7 +46,7 @@ async fn whoever_waits_gets_room_in_the_order_of_coming_and_too_many_are_sent_aw
         waiting.push(tokio::spawn(async move {
             let permit = admit(&its).await.unwrap();
             order.send(number).unwrap();
-            permit.answered(&sent());
+            permit.answered(&with_token("token"), &sent());
         }));
         while channel.waiting(PaceKind::UserInitiated) <= number {
             tokio::task::yield_now().await;
@@ -61,7 +65,10 @@ async fn whoever_waits_gets_room_in_the_order_of_coming_and_too_many_are_sent_aw
 async fn a_send_that_was_not_made_gives_its_room_back() {
     let channel = channel(1, false);
     for _ in 0..3 {
-        admit(&channel).await.unwrap().answered(&Err(SendError::NotSent(String::new())));
+        admit(&channel)
+            .await
+            .unwrap()
+            .answered(&with_token("token"), &Err(SendError::NotSent(String::new())));
     }
     drop(admit(&channel).await.unwrap());
     assert_eq!(
@@ -82,20 +89,20 @@ async fn a_stop_turns_everybody_away_until_one_send_has_found_out() {
     while channel.waiting(PaceKind::UserInitiated) == 0 {
         tokio::task::yield_now().await;
     }
-    let effects = first.answered(&rejected(190));
+    let effects = first.answered(&with_token("token"), &rejected(190));
     assert!(effects.stopped.is_some_and(|stop| stop.is_new && stop.wait == STOPPED_WAIT));
     assert!(matches!(waiting.await.unwrap(), Err(Refused::Closed { .. })));
 
-    assert!(!late.answered(&sent()).opened, "it began before");
+    assert!(!late.answered(&with_token("token"), &sent()).opened, "it began before");
     assert!(channel.closed_until(Instant::now()).is_some());
 
     channel.lock().gate.recheck(Instant::now());
     let probe = admit(&channel).await.unwrap();
     assert!(matches!(admit(&channel).await, Err(Refused::Closed { .. })), "one at a time");
-    assert!(probe.answered(&rejected(190)).stopped.is_some_and(|stop| !stop.is_new));
+    assert!(probe.answered(&with_token("token"), &rejected(190)).stopped.is_some_and(|stop| !stop.is_new));
 
     channel.lock().gate.recheck(Instant::now());
-    let effects = admit(&channel).await.unwrap().answered(&sent());
+    let effects = admit(&channel).await.unwrap().answered(&with_token("token"), &sent());
     assert!(effects.opened && channel.closed_until(Instant::now()).is_none());
 }
 
@@ -103,9 +110,9 @@ async fn a_stop_turns_everybody_away_until_one_send_has_found_out() {
 async fn too_many_sends_halve_the_rate_and_are_told_once() {
     let channel = channel(100, false);
     let two = (admit(&channel).await.unwrap(), admit(&channel).await.unwrap());
-    let effects = two.0.answered(&rejected(130_429));
+    let effects = two.0.answered(&with_token("token"), &rejected(130_429));
     assert!(effects.slowed.is_some() && effects.held.is_some());
-    let effects = two.1.answered(&rejected(130_429));
+    let effects = two.1.answered(&with_token("token"), &rejected(130_429));
     assert!(effects.slowed.is_none() && effects.held.is_none());
     let limits = channel.view();
     assert_eq!((limits.kinds[0].limit, limits.kinds[0].used), (50, 2));
@@ -139,4 +146,32 @@ async fn messages_that_come_in_use_the_throughput_up() {
     assert!(channel.received(3), "the number itself is not known yet");
     assert_eq!(channel.view().kinds[0].remaining, 0);
     assert_eq!(channel.view().kinds[2].used, 0);
+}
+
+#[tokio::test]
+async fn another_credential_is_tried_at_once_and_what_was_said_of_the_old_one_is_forgotten() {
+    let pace = channel(80, false);
+    let configured = |token: &str, throughput| Channel {
+        name: Arc::from("support"),
+        number: with_token(token),
+        app_secrets: Vec::new(),
+        verify_token: SecretString::from("verify"),
+        limits: Limits { throughput, stopped_wait: STOPPED_WAIT, ..Limits::default() },
+    };
+    let (first, late) = (admit(&pace).await.unwrap(), admit(&pace).await.unwrap());
+    assert!(first.answered(&with_token("token"), &rejected(190)).stopped.is_some());
+    assert!(!pace.configure(&configured("token", 80)), "the same again mends nothing");
+    assert!(matches!(admit(&pace).await, Err(Refused::Closed { .. })));
+    assert!(pace.configure(&configured("new", 80)));
+    let probe = admit(&pace).await.unwrap();
+    assert!(late.answered(&with_token("token"), &rejected(190)).stopped.is_none());
+    assert!(
+        probe.answered(&with_token("token"), &rejected(190)).stopped.is_none(),
+        "it went out before the change"
+    );
+    let probe = admit(&pace).await.unwrap();
+    assert!(probe.answered(&with_token("new"), &sent()).opened);
+    assert_eq!(pace.view().kinds[0].used, 4, "all of it went out in this second");
+    pace.configure(&configured("new", 4));
+    assert_eq!((pace.view().kinds[0].used, pace.view().kinds[0].remaining), (4, 0), "and stays counted");
 }

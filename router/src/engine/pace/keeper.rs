@@ -108,7 +108,7 @@ async fn share(engine: &Engine, holds: Duration) {
 fn ask(channel: &ChannelPace, kind: PaceKind) -> PaceAsk {
     let state = channel.lock();
     let slowed = state.slowed_until.is_some_and(|until| until > Instant::now());
-    let limit = channel.limits.of(kind, state.announced, slowed);
+    let limit = state.limits.of(kind, state.announced, slowed);
     drop(state);
     PaceAsk { channel: channel.name.clone(), kind, limit, demand: channel.take_demand(kind) }
 }

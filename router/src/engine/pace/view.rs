@@ -94,11 +94,11 @@ impl ChannelPace {
         self.refresh(&mut state, now);
         let slowed_until = state.slowed_until.filter(|until| *until > now);
         let kinds = PaceKind::ALL.map(|kind| {
-            let announced = state.announced;
+            let limit = state.limits.of(kind, state.announced, slowed_until.is_some());
             let window = &mut state.windows[index(kind)];
             KindUse {
                 kind,
-                limit: self.limits.of(kind, announced, slowed_until.is_some()),
+                limit,
                 window: WINDOW,
                 used: window.used(now),
                 remaining: window.remaining(now),
@@ -111,7 +111,7 @@ impl ChannelPace {
             phone_number_id: self.phone_number_id.clone(),
             display_phone_number: state.display_number.clone(),
             kinds: kinds.into(),
-            pair: self.limits.pair,
+            pair: state.limits.pair,
             slowed_until: slowed_until.map(|until| wall(until, now)),
             held_until: state.gate.held_until(now).map(|until| wall(until, now)),
             stopped: state.gate.stopped().map(|stop| StoppedView {
