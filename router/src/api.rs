@@ -4,6 +4,7 @@ mod access;
 mod body_room;
 mod desk;
 mod json_body;
+mod key_rotation;
 mod keys;
 mod monitoring;
 mod rate_limit;
@@ -21,8 +22,8 @@ use service::{health::Health, http::docs, metrics::Metrics, ops::OpsApi};
 
 pub use self::v1::{ConversationsApi, DeadLettersApi, LedgerApi, MessagesApi};
 pub use self::{
-    access::Access, body_room::BodyRoom, desk::Desk, monitoring::MonitoringApi, rate_limit::RateLimitApi,
-    webhook::WebhookApi,
+    access::Access, body_room::BodyRoom, desk::Desk, key_rotation::follow_keys, monitoring::MonitoringApi,
+    rate_limit::RateLimitApi, webhook::WebhookApi,
 };
 use crate::{
     VERSION,

@@ -8,7 +8,7 @@ use std::{
 use poem::{EndpointExt, Route};
 use service::{
     health::Health,
-    http::{BindError, Docs, Edge, Routes},
+    http::{BindError, Docs, Edge, HttpSettings, Routes},
     logging,
     metrics::Metrics,
     ops::{self, OpsApi, Running},
@@ -75,6 +75,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let shutdown = Shutdown::on_signals().map_err(StartError::Signals)?;
     let router_metrics = RouterMetrics::new(&metrics);
     router_metrics.watch_depth(&metrics, store.clone());
+    let secrets = service::secrets::watch(settings.secrets.clone(), &metrics);
     let table = LiveTable::new(table(&settings)?);
     let engine = Engine::start(EngineParts {
         store,
@@ -97,6 +98,8 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         clock: settings.testing.clock,
     };
     let public = (webhook, api::keyed(&Desk::new(engine.clone()), &table));
+    let access = Access::new(&settings.api.keys);
+    tokio::spawn(api::follow_keys(access.clone(), secrets));
     let ops = OpsApi::new("router", VERSION, health.clone(), metrics.clone());
     tracing::info!(
         address = %listeners.main_address(),
@@ -111,7 +114,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
             Instant::now()
         }
     });
-    serve(listeners, public, ops, &metrics, &health, &shutdown, &settings).await?;
+    serve(listeners, (public, access), ops, &metrics, &health, &shutdown, &settings.http).await?;
 
     let since_signal = signalled.await.map_or(Duration::ZERO, |at| at.elapsed());
     let left = SHUTDOWN_BUDGET.saturating_sub(since_signal).max(LEAST_FINISH_TIME);
@@ -124,15 +127,13 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
 
 async fn serve(
     listeners: Running,
-    public: PublicApi,
+    (public, access): (PublicApi, Access),
     ops: OpsApi,
     metrics: &Metrics,
     health: &Health,
     shutdown: &Shutdown,
-    settings: &Settings,
+    http: &HttpSettings,
 ) -> Result<(), StartError> {
-    let http = &settings.http;
-    let access = Access::new(&settings.api.keys);
     let result = if http.admin_listen.is_none() {
         let service = api::service(public, ops);
         let docs = Docs::of(&service, http.docs);

@@ -4,17 +4,22 @@ mod api;
 mod delivery;
 mod flow;
 mod limits;
+pub mod secrets;
 mod testing;
 mod whatsapp;
 
 use service::{
     http::HttpSettings,
     logging::LogSettings,
+    secrets::SecretOptions,
     settings::{Env, Problems},
 };
 
 pub use self::{
-    api::ApiSettings, delivery::DeliverySettings, flow::FlowSettings, testing::TestSettings,
+    api::{ApiSettings, api_keys},
+    delivery::DeliverySettings,
+    flow::FlowSettings,
+    testing::TestSettings,
     whatsapp::WhatsAppSettings,
 };
 use crate::{pacing::Limits, store::DatabaseUrl};
@@ -22,6 +27,8 @@ use crate::{pacing::Limits, store::DatabaseUrl};
 /// Everything that the process is told from outside.
 #[derive(Debug)]
 pub struct Settings {
+    /// Where secrets are; those below are what they were at the start.
+    pub secrets: SecretOptions,
     pub http: HttpSettings,
     pub log: LogSettings,
     pub whatsapp: WhatsAppSettings,
@@ -36,7 +43,7 @@ pub struct Settings {
 impl Settings {
     /// Reads all of them, so that all problems come to light at once.
     pub fn read(env: &mut Env) -> Result<Self, Problems> {
-        env.use_secret_files("WHATSAPP_");
+        let secrets = env.use_secrets(secrets::SECRET_NAMES);
         let whatsapp = WhatsAppSettings::read(env);
         let limits = Limits::read(env);
         let delivery = DeliverySettings::read(env);
@@ -58,6 +65,7 @@ impl Settings {
         let testing = TestSettings::read(env);
         let settings = (|| {
             Some(Self {
+                secrets: secrets?,
                 http: http?,
                 log: log?,
                 whatsapp: whatsapp?,

@@ -17,25 +17,29 @@
 //! ```
 
 mod eyes;
-mod found;
+pub(crate) mod found;
 mod id;
 mod meters;
 mod rotation;
 mod text;
-mod variables;
+pub(crate) mod variables;
 mod watch;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use secrecy::SecretString;
 
+pub(crate) use self::found::Found;
 use self::rotation::Retired;
 pub use self::{
     id::SecretId,
     text::list,
-    variables::{Alias, Variables},
+    variables::{Alias, SecretNames, Variables},
     watch::{SecretOptions, read, watch},
 };
+
+/// Where secrets are mounted when `SECRETS_DIR` does not say otherwise.
+pub const DEFAULT_SECRETS_DIR: &str = "/var/run/secrets/whatsapp-router";
 
 /// What the files hold, by name and key. Files directly in the folder have the name `""`.
 pub(crate) type Values = BTreeMap<SecretId, SecretString>;

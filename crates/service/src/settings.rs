@@ -20,15 +20,14 @@
 //! ```
 
 mod env;
+mod mounted;
 mod problems;
 mod reference;
-mod secret_files;
 mod values;
 mod variable;
 
 pub use env::Env;
 pub use problems::{EXIT_CONFIG, Problems, SettingProblem};
 pub use reference::{SettingDoc, to_markdown};
-pub use secret_files::{DEFAULT_SECRETS_DIR, SecretFiles};
 pub use values::{DurationSetting, ListenAddress, format_duration, parse_boolean, parse_duration};
 pub use variable::Variable;

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use poem::{Request, RequestBody};
+use arc_swap::ArcSwap;
+use poem::{Request, RequestBody, http::HeaderMap};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     registry::{MetaSecurityScheme, Registry},
@@ -21,13 +22,28 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Found by the extractors in the request's data; without it nobody is let in. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Access {
-    keys: Arc<Keys>,
+    keys: Arc<ArcSwap<Keys>>,
     reads: Arc<Semaphore>,
 }
 
 impl Access {
     pub fn new(keys: &[SecretString]) -> Self {
-        Self { keys: Arc::new(Keys::new(keys)), reads: Arc::new(Semaphore::new(READS)) }
+        let keys = ArcSwap::from_pointee(Keys::new(keys));
+        Self { keys: Arc::new(keys), reads: Arc::new(Semaphore::new(READS)) }
+    }
+
+    /// From the next call on, these and no others. Answers whether they are others than before.
+    pub(super) fn set_keys(&self, keys: &[SecretString]) -> bool {
+        let keys = Keys::new(keys);
+        let others = **self.keys.load() != keys;
+        if others {
+            self.keys.store(Arc::new(keys));
+        }
+        others
+    }
+
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<Hashed, Problem> {
+        self.keys.load().check(headers)
     }
 
     fn of(request: &Request) -> Result<&Self, Problem> {
@@ -89,7 +105,7 @@ impl<'a> ApiExtractor<'a> for Caller {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        Ok(Self(Access::of(request)?.keys.check(request.headers())?))
+        Ok(Self(Access::of(request)?.check(request.headers())?))
     }
 }
 
@@ -112,7 +128,7 @@ impl<'a> ApiExtractor<'a> for Reader {
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let access = Access::of(request)?;
-        access.keys.check(request.headers())?;
+        access.check(request.headers())?;
         let room = tokio::time::timeout(PATIENCE, access.reads.clone().acquire_owned()).await;
         match room {
             Ok(Ok(room)) => Ok(Self { _room: room }),

@@ -1,4 +1,4 @@
-//! The keys of the API: hashed at the start, and compared so that the time tells nothing about them.
+//! The keys of the API: kept as hashes only, and compared so that the time tells nothing about them.
 
 use poem::http::{HeaderMap, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
@@ -10,7 +10,7 @@ use whatsapp::signature::constant_time_eq;
 pub(super) const KEY_HEADER: &str = "X-API-Key";
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Keys(Vec<Hashed>);
 
 /// SHA-256 of a key: names who calls, and tells nothing about the key.
@@ -41,8 +41,8 @@ impl Keys {
     /// Who calls. One right key is enough; the rest may be somebody else's.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<Hashed, Problem> {
         if self.0.is_empty() {
-            let detail =
-                "the API answers nobody because no key is configured; set ROUTER_API_KEYS and start again";
+            let detail = "the API answers nobody because no key is configured; write one into the file ROUTER_API_KEYS in \
+                 SECRETS_DIR, or set the variable ROUTER_API_KEYS and start again";
             return Err(Problem::forbidden(detail).with_code("no_api_keys"));
         }
         let given = [bearer(headers), headers.get(KEY_HEADER).map(|key| key.as_bytes())];

@@ -1,7 +1,7 @@
 //! Who may call the API.
 
-use secrecy::SecretString;
-use service::settings::Env;
+use secrecy::{ExposeSecret, SecretString};
+use service::{secrets::list, settings::Env};
 
 /// Long enough that nobody guesses it.
 const LEAST: usize = 16;
@@ -21,18 +21,19 @@ impl ApiSettings {
             .var(NAME, "keys for `/api/v1`, `/monitoring` and `/rate-limit`, separated by commas; without one they answer 403")
             .secret()
             .hint(HINT)
-            .parse_with(keys);
+            .parse_with(|text| api_keys(&text.into()));
         // A list that can't be read is a problem that was noted already.
         Some(Self { keys: keys.unwrap_or_default() })
     }
 }
 
-fn keys(text: &str) -> Result<Vec<SecretString>, String> {
-    let keys: Vec<&str> = text.split(',').map(str::trim).filter(|key| !key.is_empty()).collect();
+/// The keys in a secret, separated by commas or line breaks. The error says what is wrong and shows none of them.
+pub fn api_keys(secret: &SecretString) -> Result<Vec<SecretString>, String> {
+    let keys = list(secret);
     if keys.is_empty() {
         return Err("holds no key between its commas".to_owned());
     }
-    for key in &keys {
+    for key in keys.iter().map(ExposeSecret::expose_secret) {
         if key.starts_with("change-me") {
             return Err("is still the example's value".to_owned());
         }
@@ -40,7 +41,7 @@ fn keys(text: &str) -> Result<Vec<SecretString>, String> {
             return Err("has a key that is too short or has a character that no header can carry".to_owned());
         }
     }
-    Ok(keys.into_iter().map(SecretString::from).collect())
+    Ok(keys)
 }
 
 #[cfg(test)]
@@ -55,8 +56,12 @@ mod tests {
 
     #[test]
     fn keys_are_long_and_nobody_elses() {
-        for (value, count) in [("", 0), ("0123456789abcdef", 1), (" 0123456789abcdef , fedcba9876543210,", 2)]
-        {
+        for (value, count) in [
+            ("", 0),
+            ("0123456789abcdef", 1),
+            (" 0123456789abcdef , fedcba9876543210,", 2),
+            ("0123456789abcdef\nfedcba9876543210", 2),
+        ] {
             assert_eq!(read(value), Ok(count), "{value}");
         }
         for value in

@@ -15,7 +15,7 @@ impl SecretId {
     }
 
     /// A file directly in the folder.
-    pub(super) fn flat(key: impl Into<String>) -> Self {
+    pub(crate) fn flat(key: impl Into<String>) -> Self {
         Self::new("", key)
     }
 }

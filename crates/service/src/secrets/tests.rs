@@ -18,12 +18,14 @@ const ALIASES: &[Alias] = &[
     },
 ];
 
+const NAMES: SecretNames = SecretNames { prefix: "ROUTER_SECRET_", short: "WHATSAPP_", aliases: ALIASES };
+
 fn files(pairs: &[(&str, &str, &str)]) -> Values {
     pairs.iter().map(|(name, key, value)| (SecretId::new(*name, *key), (*value).into())).collect()
 }
 
 fn secrets(variables: &[(&str, &str)], found: &[(&str, &str, &str)]) -> Secrets {
-    let variables = Variables::new("ROUTER_SECRET_", "WHATSAPP_", ALIASES, variables.iter().copied());
+    let variables = Variables::new(NAMES, variables.iter().copied());
     Secrets {
         inner: Arc::new(Inner { variables: Arc::new(variables), files: files(found), ..Inner::default() }),
     }

@@ -15,13 +15,28 @@ pub struct Alias {
     pub variables: &'static [&'static str],
 }
 
+/// How secrets are named outside of configuration objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SecretNames {
+    /// Begins the variable of every secret: `<prefix><NAME>_<KEY>`.
+    pub prefix: &'static str,
+    /// In files it may be left out at the beginning of an alias: with `WHATSAPP_` the file `access-token` means
+    /// `WHATSAPP_ACCESS_TOKEN`.
+    pub short: &'static str,
+    pub aliases: &'static [Alias],
+}
+
+impl SecretNames {
+    pub(crate) fn alias_of(&self, variable: &str) -> Option<&Alias> {
+        self.aliases.iter().find(|alias| alias.variables.contains(&variable))
+    }
+}
+
 /// The part of the environment that holds secrets. It does not change while the process runs.
 #[derive(Clone, Default)]
 pub struct Variables {
     values: BTreeMap<String, SecretString>,
-    prefix: &'static str,
-    short: &'static str,
-    aliases: Vec<Alias>,
+    names: SecretNames,
 }
 
 /// Values stay out of it.
@@ -32,22 +47,15 @@ impl fmt::Debug for Variables {
 }
 
 impl Variables {
-    /// `prefix` begins the variable of every secret without an alias. In files, `short` may be left out at the
-    /// beginning of an alias: with `WHATSAPP_` the file `access-token` means `WHATSAPP_ACCESS_TOKEN`.
-    pub fn new<'a>(
-        prefix: &'static str,
-        short: &'static str,
-        aliases: &[Alias],
-        environment: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Self {
-        let is_alias = |name: &str| aliases.iter().any(|alias| alias.variables.contains(&name));
-        let is_ours = |name: &str| (!prefix.is_empty() && name.starts_with(prefix)) || is_alias(name);
+    /// Those of the environment's variables that are secrets.
+    pub fn new<'a>(names: SecretNames, environment: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let has_prefix = |name: &str| !names.prefix.is_empty() && name.starts_with(names.prefix);
         let values = environment
             .into_iter()
-            .filter(|(name, _)| is_ours(name))
+            .filter(|(name, _)| has_prefix(name) || names.alias_of(name).is_some())
             .filter_map(|(name, value)| Some((name.to_owned(), clean(value)?)))
             .collect();
-        Self { values, prefix, short, aliases: aliases.to_vec() }
+        Self { values, names }
     }
 
     /// The current value by the order of the module's description.
@@ -58,15 +66,15 @@ impl Variables {
             alias?
                 .variables
                 .iter()
-                .flat_map(|variable| spellings(variable, self.short))
+                .flat_map(|variable| spellings(variable, self.names.short))
                 .find_map(|file| files.get(&SecretId::flat(file)))
         };
         let named_variable = || {
             // A flat file has no variable of its own.
-            if self.prefix.is_empty() || id.name.is_empty() {
+            if self.names.prefix.is_empty() || id.name.is_empty() {
                 return None;
             }
-            self.values.get(&variable_name(self.prefix, id))
+            self.values.get(&variable_name(self.names.prefix, id))
         };
         let alias_variable = || alias?.variables.iter().find_map(|variable| self.values.get(*variable));
         named_file().or_else(flat_file).or_else(named_variable).or_else(alias_variable)
@@ -74,16 +82,16 @@ impl Variables {
 
     /// The secrets that have names of their own.
     pub(super) fn aliases(&self) -> impl Iterator<Item = SecretId> {
-        self.aliases.iter().map(|alias| SecretId::new(alias.name, alias.key))
+        self.names.aliases.iter().map(|alias| SecretId::new(alias.name, alias.key))
     }
 
     fn alias(&self, id: &SecretId) -> Option<&Alias> {
-        self.aliases.iter().find(|alias| alias.name == id.name && alias.key == id.key)
+        self.names.aliases.iter().find(|alias| alias.name == id.name && alias.key == id.key)
     }
 }
 
 /// The variable of a secret: upper case, and an underscore for everything that is neither letter nor digit.
-pub(super) fn variable_name(prefix: &str, id: &SecretId) -> String {
+pub(crate) fn variable_name(prefix: &str, id: &SecretId) -> String {
     let plain = |text: &str| -> String {
         text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
     };

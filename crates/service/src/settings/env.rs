@@ -1,10 +1,14 @@
 //! The environment as the settings see it: values, what was wrong with them, and what was asked for.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, path::PathBuf, time::Duration};
 
 use super::{
-    DEFAULT_SECRETS_DIR, Problems, SecretFiles, SettingDoc, SettingProblem, to_markdown, variable::Variable,
+    Problems, SettingDoc, SettingProblem, mounted::Mounted, parse_duration, to_markdown, variable::Variable,
 };
+use crate::secrets::{DEFAULT_SECRETS_DIR, SecretNames, SecretOptions, Variables};
+
+/// Reading a few small files more often than this is of no use to anybody.
+const LEAST_POLL: Duration = Duration::from_secs(1);
 
 /// Reads settings, collects all their problems and keeps their documentation.
 pub struct Env {
@@ -12,7 +16,7 @@ pub struct Env {
     values: HashMap<String, Result<String, ()>>,
     /// True when only the documentation is wanted.
     describing: bool,
-    secret_files: SecretFiles,
+    mounted: Mounted,
     problems: Vec<SettingProblem>,
     reference: Vec<SettingDoc>,
 }
@@ -26,8 +30,8 @@ impl fmt::Debug for Env {
 
 impl Env {
     fn new(values: HashMap<String, Result<String, ()>>, describing: bool) -> Self {
-        let secret_files = SecretFiles::new(DEFAULT_SECRETS_DIR, "");
-        Self { values, describing, secret_files, problems: Vec::new(), reference: Vec::new() }
+        let mounted = Mounted::default();
+        Self { values, describing, mounted, problems: Vec::new(), reference: Vec::new() }
     }
 
     /// The environment of this process.
@@ -54,31 +58,45 @@ impl Env {
         Variable::new(self, name, meaning.into())
     }
 
-    /// Reads `SECRETS_DIR`. From now on a mounted file wins over the secret variable of the same name, which may
-    /// leave out `prefix`: with `WHATSAPP_` the file `access-token` means `WHATSAPP_ACCESS_TOKEN`.
-    pub fn use_secret_files(&mut self, prefix: &'static str) {
+    /// Reads where secrets are and how they change. From now on a mounted file wins over the secret variable of the
+    /// same name. The answer is what [`crate::secrets::watch`] needs.
+    pub fn use_secrets(&mut self, names: SecretNames) -> Option<SecretOptions> {
         let folder = self
             .var(
                 "SECRETS_DIR",
-                "folder of mounted secrets; a file there wins over the variable of the same name",
+                "folder of mounted secrets; a file there wins over the variable of the same name, and may change at any time",
             )
             .default(DEFAULT_SECRETS_DIR)
-            .parse_with(|path| Ok(path.to_owned()));
-        let Some(folder) = folder else { return };
-        let chosen = self.value("SECRETS_DIR").is_some();
-        if chosen && !self.describing && !std::path::Path::new(&folder).is_dir() {
-            self.problem(
-                "SECRETS_DIR",
-                format!("{folder} is not a folder"),
-                "name a folder that exists, or unset it",
-            );
+            .parse_with(|path| Ok(PathBuf::from(path)));
+        let poll = self
+            .var(
+                "SECRETS_POLL_INTERVAL",
+                "changes of secrets are noticed at once; where the file system reports none, after this time",
+            )
+            .default("30s")
+            .parse_with(|text| match parse_duration(text)? {
+                poll if poll < LEAST_POLL => Err("is shorter than 1s".to_owned()),
+                poll => Ok(poll),
+            });
+        let grace = self
+            .var(
+                "SECRETS_GRACE",
+                "how long webhooks signed with a replaced app secret are still taken; `0` refuses them at once",
+            )
+            .default("10m")
+            .duration();
+        let folder = folder?;
+        if !self.describing {
+            if folder.exists() && !folder.is_dir() {
+                let what = format!("{} is not a folder", folder.display());
+                self.problem("SECRETS_DIR", what, "name a folder, or unset it");
+            }
+            self.mounted = Mounted::read(&folder, names);
         }
-        self.secret_files = SecretFiles::new(folder, prefix);
-    }
-
-    /// Where secrets are looked for; can be kept to read them again after a rotation.
-    pub fn secret_files(&self) -> &SecretFiles {
-        &self.secret_files
+        let environment =
+            self.values.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_deref().ok()?)));
+        let variables = Variables::new(names, environment);
+        Some(SecretOptions { folder, poll: poll?, grace: grace?, variables })
     }
 
     /// True when the variable is set to something other than white space.
@@ -126,6 +144,10 @@ impl Env {
 
     pub(super) fn is_describing(&self) -> bool {
         self.describing
+    }
+
+    pub(super) fn mounted(&self) -> &Mounted {
+        &self.mounted
     }
 
     pub(super) fn document(&mut self, doc: SettingDoc) {

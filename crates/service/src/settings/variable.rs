@@ -179,11 +179,13 @@ impl<'e> Variable<'e> {
         }
         let names = || std::iter::once(self.name).chain(self.aliases.iter().copied());
         if self.secret {
-            for name in names() {
-                if let Some(secret) = self.env.secret_files().read(name).map_err(|what| (name, what))? {
-                    let value = secrecy::ExposeSecret::expose_secret(&secret).to_owned();
-                    return Ok(Some(Found { source: name, value }));
-                }
+            if let Some(secret) = self.env.mounted().file(&names().collect::<Vec<_>>())? {
+                let value = secrecy::ExposeSecret::expose_secret(&secret).to_owned();
+                return Ok(Some(Found { source: self.name, value }));
+            }
+            let named = self.env.mounted().named_variable(self.name).and_then(|named| self.env.value(&named));
+            if let Some(Ok(value)) = named {
+                return Ok(Some(Found { source: self.name, value: value.to_owned() }));
             }
         }
         let mut first: Option<Found> = None;

@@ -8,4 +8,5 @@ mod draining;
 mod edge;
 mod harness;
 mod ops;
+mod secrets;
 mod settings;

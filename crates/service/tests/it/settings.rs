@@ -3,7 +3,16 @@
 use std::fs;
 
 use secrecy::{ExposeSecret, SecretString};
-use service::settings::{Env, Problems};
+use service::{
+    secrets::{Alias, SecretNames},
+    settings::{Env, Problems},
+};
+
+const NAMES: SecretNames = SecretNames {
+    prefix: "ROUTER_SECRET_",
+    short: "WHATSAPP_",
+    aliases: &[Alias { name: "default", key: "access-token", variables: &["WHATSAPP_ACCESS_TOKEN"] }],
+};
 
 fn names(problems: &Problems) -> Vec<&str> {
     problems.iter().map(|problem| problem.name.as_str()).collect()
@@ -85,7 +94,7 @@ fn a_mounted_file_wins_over_the_variable_of_a_secret_only() {
         ("WHATSAPP_VERIFY_TOKEN", "only variable"),
         ("RATE", "8"),
     ]);
-    env.use_secret_files("WHATSAPP_");
+    env.use_secrets(NAMES).unwrap();
     let token = env.var("WHATSAPP_ACCESS_TOKEN", "token").required_secret();
     assert_eq!(exposed(token).as_deref(), Some("from file"));
     let verify = env.var("WHATSAPP_VERIFY_TOKEN", "token").secret_string();
@@ -95,13 +104,42 @@ fn a_mounted_file_wins_over_the_variable_of_a_secret_only() {
 }
 
 #[test]
-fn a_folder_of_secrets_that_was_named_must_exist() {
+fn a_folder_of_secrets_may_appear_later_but_must_be_a_folder() {
     let mut env = Env::from_pairs([("SECRETS_DIR", "/nonexistent/secrets")]);
-    env.use_secret_files("");
-    assert_eq!(names(&env.finish().unwrap_err()), ["SECRETS_DIR"]);
-    let mut env = Env::from_pairs::<&str, &str>([]);
-    env.use_secret_files("");
+    let options = env.use_secrets(NAMES).unwrap();
     assert_eq!(env.finish(), Ok(()));
+    assert_eq!(options.folder.to_str(), Some("/nonexistent/secrets"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (name, value) in [
+        ("SECRETS_DIR", file.path().to_str().unwrap()),
+        ("SECRETS_POLL_INTERVAL", "999ms"),
+        ("SECRETS_GRACE", "x"),
+    ] {
+        let mut env = Env::from_pairs([(name, value)]);
+        env.use_secrets(NAMES);
+        assert_eq!(names(&env.finish().unwrap_err()), [name]);
+    }
+}
+
+#[test]
+fn a_secret_with_a_name_and_a_key_is_found_by_them_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let pairs = [
+        ("SECRETS_DIR", folder.path().to_str().unwrap()),
+        ("WHATSAPP_ACCESS_TOKEN", "variable"),
+        ("ROUTER_SECRET_DEFAULT_ACCESS_TOKEN", "named variable"),
+    ];
+    let read = || {
+        let mut env = Env::from_pairs(pairs);
+        env.use_secrets(NAMES).unwrap();
+        exposed(env.var("WHATSAPP_ACCESS_TOKEN", "token").required_secret()).unwrap()
+    };
+    assert_eq!(read(), "named variable");
+    fs::write(folder.path().join("whatsapp-access-token"), "flat file").unwrap();
+    assert_eq!(read(), "flat file");
+    fs::create_dir(folder.path().join("default")).unwrap();
+    fs::write(folder.path().join("default/access-token"), "named file").unwrap();
+    assert_eq!(read(), "named file");
 }
 
 #[test]
@@ -109,7 +147,7 @@ fn a_secret_file_that_cannot_be_read_is_a_problem_and_not_the_variable() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("TOKEN"), [0xff, 0xfe]).unwrap();
     let mut env = Env::from_pairs([("SECRETS_DIR", folder.path().to_str().unwrap()), ("TOKEN", "variable")]);
-    env.use_secret_files("");
+    env.use_secrets(NAMES).unwrap();
     assert!(env.var("TOKEN", "token").secret_string().is_none());
     assert_eq!(names(&env.finish().unwrap_err()), ["TOKEN"]);
 }
@@ -117,7 +155,7 @@ fn a_secret_file_that_cannot_be_read_is_a_problem_and_not_the_variable() {
 #[test]
 fn describing_finds_no_problems_and_documents_everything_once() {
     let mut env = Env::describing();
-    env.use_secret_files("");
+    env.use_secrets(NAMES);
     assert_eq!(env.var("NUMBER", "number that sends").required::<u64>(), None);
     assert_eq!(env.var("NUMBER", "number that sends").required::<u64>(), None);
     assert!(env.var("TOKEN", "token").alias("OLD_TOKEN").secret_string().is_none());
@@ -125,7 +163,10 @@ fn describing_finds_no_problems_and_documents_everything_once() {
     env.problem("ANY", "is wrong", "change it");
     assert_eq!(env.finish(), Ok(()));
     let documented: Vec<_> = env.reference().iter().map(|setting| setting.name).collect();
-    assert_eq!(documented, ["SECRETS_DIR", "NUMBER", "TOKEN", "RATE"]);
+    assert_eq!(
+        documented,
+        ["SECRETS_DIR", "SECRETS_POLL_INTERVAL", "SECRETS_GRACE", "NUMBER", "TOKEN", "RATE"]
+    );
     assert!(env.to_markdown().contains("| `TOKEN` (or `OLD_TOKEN`) | — | token (secret) |"));
 }
 
