@@ -1,7 +1,11 @@
 //! Channels and routes as objects, whatever home they have: the environment, files, or Kubernetes.
 
+pub mod compile;
+pub mod compiled;
 pub mod files;
 pub mod objects;
+pub mod report;
 pub mod schema;
 pub mod snapshot;
 pub mod source;
+pub mod view;

@@ -15,6 +15,7 @@ use service::{
     settings::{Env, Problems},
 };
 
+pub(crate) use self::whatsapp::base_url;
 pub use self::{
     api::{ApiSettings, api_keys},
     delivery::DeliverySettings,
