@@ -3,6 +3,7 @@
 
 mod backend;
 mod clock;
+mod credentials;
 mod events;
 mod faults;
 mod graph;
@@ -25,6 +26,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 pub use backend::BackendRequest;
 use bytes::Bytes;
+pub use credentials::NewCredentials;
 pub use faults::{
     BackendErrorFault, BackendFaults, Dose, Faults, GraphErrorFault, GraphFaults, LateFault, WebhookFaults,
 };
@@ -167,7 +169,12 @@ impl Simulator {
 
     /// The value of `X-Hub-Signature-256` for these bytes.
     pub fn sign(&self, body: &[u8]) -> String {
-        self.shared.webhooks.poster.sign(body)
+        self.shared.credentials.sign(body)
+    }
+
+    /// Graph takes only the new token from now on, and webhooks are signed with the new app secret.
+    pub fn set_credentials(&self, new: NewCredentials) {
+        self.shared.credentials.replace(new);
     }
 
     pub fn set_faults(&self, faults: Faults) {

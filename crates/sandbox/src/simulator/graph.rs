@@ -16,7 +16,6 @@ use hyper::{
     body::Incoming,
     header::{self, HeaderName, HeaderValue},
 };
-use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::{
@@ -96,7 +95,7 @@ async fn call(
     segments: &[&str],
     body: &Bytes,
 ) -> Outcome {
-    if http::bearer(headers) != Some(shared.options.access_token.expose_secret()) {
+    if !shared.credentials.allow(http::bearer(headers)) {
         return Outcome::Error(GraphError::unauthorized());
     }
     if let (&Method::POST, [number, "messages"]) = (method, segments) {

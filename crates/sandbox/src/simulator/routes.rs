@@ -44,6 +44,10 @@ async fn own(shared: Arc<Shared>, request: Request<Incoming>, segments: &[&str])
             shared.faults.set(Faults::default());
             http::ok(&shared.faults.get())
         }
+        (&Method::PUT, ["credentials"]) => match http::read(request.into_body(), SMALL_BODY).await {
+            Ok(body) => shared.credentials.put(&body),
+            Err(refusal) => *refusal,
+        },
         (&Method::POST, ["webhooks"]) => inject::answer(&shared, request).await,
         (_, ["graph", ..] | ["webhooks"] | ["backend", ..]) => {
             record_api::answer(&shared, &method, request.uri(), segments)

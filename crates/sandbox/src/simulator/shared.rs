@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{
     backend::BackendLog,
+    credentials::Credentials,
     events::Events,
     faults::FaultBoard,
     graph::media::StoredMedia,
@@ -37,6 +38,7 @@ pub trait Observer: Send + Sync {
 
 pub(crate) struct Shared {
     pub(crate) options: SimulatorOptions,
+    pub(crate) credentials: Credentials,
     /// Where this simulator is, without a trailing slash.
     pub(crate) url: String,
     pub(crate) started: Instant,
@@ -61,9 +63,11 @@ impl Shared {
         status_jobs: mpsc::UnboundedSender<Job>,
     ) -> Result<Self, reqwest::Error> {
         let events = Events::new();
+        let credentials = Credentials::new(&options);
         Ok(Self {
             phone: Phone::new(&options.people, events.clone()),
-            webhooks: Webhooks::new(&options)?,
+            webhooks: Webhooks::new(&options, credentials.clone())?,
+            credentials,
             url,
             started: Instant::now(),
             faults: FaultBoard::default(),

@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::{
     clock,
+    credentials::Credentials,
     events::Event,
     options::{Recording, SimulatorOptions},
     phone::DeliveryStatus,
@@ -60,9 +61,9 @@ pub(crate) struct Webhooks {
 }
 
 impl Webhooks {
-    pub(crate) fn new(options: &SimulatorOptions) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(options: &SimulatorOptions, credentials: Credentials) -> Result<Self, reqwest::Error> {
         Ok(Self {
-            poster: Poster::new(options.app_secret.clone(), options.webhook_timeout)?,
+            poster: Poster::new(credentials, options.webhook_timeout)?,
             urls: RwLock::new(options.router_webhook_url.as_deref().map(Arc::from).into_iter().collect()),
             turn: AtomicUsize::new(0),
             lanes: Mutex::default(),

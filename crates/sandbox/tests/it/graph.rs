@@ -47,6 +47,23 @@ async fn a_missing_or_wrong_token_is_401() {
 }
 
 #[tokio::test]
+async fn credentials_change_while_it_runs() {
+    let bench = Bench::new().await;
+    let body = json!({"access_token": "fresh-token", "app_secret": "fresh-secret"});
+    let (status, answer) = bench.call(Method::PUT, "/credentials", &body).await;
+    assert_eq!((status, answer), (200, json!({"changed": ["access_token", "app_secret"]})));
+    let url = bench.url(&format!("/v25.0/{NUMBER}/messages"));
+    for (token, expected) in [(TOKEN, 401), ("fresh-token", 200)] {
+        let request = bench.client.post(&url).bearer_auth(token);
+        let answer = request.body(text_message(AMARA, "hello", "").to_string()).send().await.unwrap();
+        assert_eq!(answer.status(), expected, "{token}");
+    }
+    assert_eq!(bench.simulator.sign(b"{}"), whatsapp::signature::sign(&"fresh-secret".into(), b"{}"));
+    let (status, answer) = bench.call(Method::PUT, "/credentials", &json!({"token": "x"})).await;
+    assert_eq!((status, answer["code"].as_str()), (400, Some("invalid_body")));
+}
+
+#[tokio::test]
 async fn a_message_is_taken_and_recorded_in_order() {
     let bench = Bench::new().await;
     let answer = bench.send(&text_message("+1 202 555 0143", "first", "out-1")).await.unwrap();

@@ -4,7 +4,6 @@ use std::sync::PoisonError;
 
 use bytes::Bytes;
 use hyper::{HeaderMap, StatusCode, header};
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -83,7 +82,7 @@ pub(super) fn delete(shared: &Shared, id: &str) -> bool {
 
 /// What `url` in the description leads to.
 pub(crate) fn download(shared: &Shared, headers: &HeaderMap, id: &str) -> Reply {
-    if http::bearer(headers) != Some(shared.options.access_token.expose_secret()) {
+    if !shared.credentials.allow(http::bearer(headers)) {
         return http::problem(StatusCode::UNAUTHORIZED, "unauthorized", "media needs the access token");
     }
     let found = shared.media.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();

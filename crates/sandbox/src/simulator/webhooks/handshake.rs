@@ -38,8 +38,12 @@ pub(crate) async fn shake_until_ok(shared: Arc<Shared>) {
 
 async fn ask(shared: &Shared, url: &str) -> Handshake {
     let challenge = rand::random::<u32>().to_string();
-    let token = shared.options.verify_token.expose_secret();
-    let query = [("hub.mode", "subscribe"), ("hub.challenge", &challenge), ("hub.verify_token", token)];
+    let token = shared.credentials.verify_token();
+    let query = [
+        ("hub.mode", "subscribe"),
+        ("hub.challenge", &challenge),
+        ("hub.verify_token", token.expose_secret()),
+    ];
     let Ok(url) = reqwest::Url::parse_with_params(url, query) else {
         return Handshake { ok: false, detail: "the router's webhook address is no URL".to_owned() };
     };

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{Client, header};
-use secrecy::SecretString;
+
+use crate::simulator::credentials::Credentials;
 
 /// Longer than any router should need; Meta documents no limit.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
@@ -12,7 +13,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) struct Poster {
     client: Client,
-    secret: SecretString,
+    credentials: Credentials,
     timeout: Duration,
 }
 
@@ -24,8 +25,8 @@ pub struct WebhookAnswer {
 }
 
 impl Poster {
-    pub(crate) fn new(secret: SecretString, timeout: Duration) -> Result<Self, reqwest::Error> {
-        Ok(Self { client: client()?, secret, timeout })
+    pub(crate) fn new(credentials: Credentials, timeout: Duration) -> Result<Self, reqwest::Error> {
+        Ok(Self { client: client()?, credentials, timeout })
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -34,7 +35,7 @@ impl Poster {
 
     /// The value of `X-Hub-Signature-256` for exactly these bytes.
     pub(crate) fn sign(&self, body: &[u8]) -> String {
-        whatsapp::signature::sign(&self.secret, body)
+        self.credentials.sign(body)
     }
 
     pub(crate) async fn post(
