@@ -1,5 +1,7 @@
 //! The command line.
 
+mod check_webhook;
+
 use std::{process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
@@ -29,6 +31,8 @@ enum Command {
     Serve,
     /// Check the settings and say all that is wrong with them; exit code 78 if anything is
     CheckConfig,
+    /// Call a webhook's address as Meta would and say what comes; exit code 0 or 1
+    CheckWebhook(check_webhook::CheckWebhook),
     /// Move everything from an SQLite file to an empty PostgreSQL database, with the router stopped
     Migrate(Migrate),
     /// Print the OpenAPI document
@@ -71,6 +75,7 @@ pub fn main() -> ExitCode {
     match command {
         Command::Serve => serve(),
         Command::CheckConfig => check_config(),
+        Command::CheckWebhook(arguments) => check_webhook::run(&arguments),
         Command::Migrate(migrate) => run_migration(&migrate),
         Command::Openapi => cli::print_document(&api::document()),
         Command::Settings => cli::print_document(&settings_reference()),

@@ -4,19 +4,50 @@
 {{- $problems := list -}}
 {{- $values := .Values -}}
 
+{{- $source := include "whatsapp-router.configSource" . -}}
+{{- $settings := $values.router.settings -}}
+{{- if eq $source "env" -}}
 {{- if not $values.whatsapp.phoneNumberId -}}
-{{- $problems = append $problems "whatsapp.phoneNumberId is not set: write the \"Phone number ID\" from WhatsApp > API Setup, in quotes" -}}
+{{- $problems = append $problems "whatsapp.phoneNumberId is not set: write the \"Phone number ID\" from WhatsApp > API Setup, in quotes; or config.source: kubernetes, for channels as custom resources" -}}
 {{- end -}}
 {{- if not $values.whatsapp.existingSecret -}}
 {{- $problems = append $problems (printf "whatsapp.existingSecret is not set: make the Secret with `kubectl create secret generic whatsapp --from-literal=%s=… --from-literal=%s=… --from-literal=%s=…` and write its name" $values.whatsapp.secretKeys.accessToken $values.whatsapp.secretKeys.verifyToken $values.whatsapp.secretKeys.appSecret) -}}
 {{- end -}}
-
-{{- $settings := $values.router.settings -}}
 {{- if and (not $values.whatsapp.secretKeys.appSecret) (ne (toString $settings.whatsappAllowUnsignedWebhooks) "true") -}}
 {{- $problems = append $problems "whatsapp.secretKeys.appSecret is empty, so anybody could send webhooks: name the key, or set router.settings.whatsappAllowUnsignedWebhooks: true where nobody else reaches the router" -}}
 {{- end -}}
 {{- if not (or $values.server.enabled $settings.serverBaseUrl) -}}
 {{- $problems = append $problems "server.enabled is false and router.settings.serverBaseUrl is not set, so nothing would answer: write your backend's address" -}}
+{{- end -}}
+{{- else if and (eq $source "files") (not $values.config.existingConfigMap) -}}
+{{- if not $values.config.objects -}}
+{{- $problems = append $problems "config.objects is empty, so no message would be taken: write a Channel and a Route (docs/OBJECTS.md), or the name of a ConfigMap that has them into config.existingConfigMap" -}}
+{{- end -}}
+{{- $seen := list -}}
+{{- range $values.config.objects -}}
+{{- $id := printf "%s/%s" .kind .metadata.name -}}
+{{- if has $id $seen -}}
+{{- $problems = append $problems (printf "config.objects has %s twice: take one out, or give it another name" $id) -}}
+{{- end -}}
+{{- $seen = append $seen $id -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq $source "kubernetes") $values.rbac.create (eq (include "whatsapp-router.serviceAccountName" (list . "router")) "default") -}}
+{{- $problems = append $problems "router.serviceAccount.create is false and no name is set, so every pod of the namespace could write conditions: write the account's name, or rbac.create: false" -}}
+{{- end -}}
+{{- $mounted := list -}}
+{{- range $values.secretMounts -}}
+{{- if has .name $mounted -}}
+{{- $problems = append $problems (printf "secretMounts has %s twice: take one out" .name) -}}
+{{- end -}}
+{{- $mounted = append $mounted .name -}}
+{{- end -}}
+{{- range $component := list "router" "server" -}}
+{{- range (index $values $component).extraVolumeMounts -}}
+{{- if and .subPath (hasPrefix "/var/run/secrets/" .mountPath) -}}
+{{- $problems = append $problems (printf "%s.extraVolumeMounts has %s with subPath: such a file never changes when its Secret does; mount the folder, or use secretMounts" $component .mountPath) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- if eq $values.database.type "sqlite" -}}
@@ -70,7 +101,7 @@
 {{- else if and $budget.enabled (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable) -}}
 {{- $problems = append $problems (printf "%s.podDisruptionBudget has neither minAvailable nor maxUnavailable: set one of them, or enabled: false" $component) -}}
 {{- end -}}
-{{- $taken := ternary (list "DATABASE_URL" "WHATSAPP_ACCESS_TOKEN" "WHATSAPP_WEBHOOK_VERIFY_TOKEN" "WHATSAPP_WEBHOOK_SECRET" "ROUTER_API_KEYS" "SECRETS_DIR") (list) (eq $component "router") -}}
+{{- $taken := ternary (list "DATABASE_URL" "WHATSAPP_ACCESS_TOKEN" "WHATSAPP_WEBHOOK_VERIFY_TOKEN" "WHATSAPP_WEBHOOK_SECRET" "ROUTER_API_KEYS" "SECRETS_DIR" "CONFIG_DIR") (list) (eq $component "router") -}}
 {{- range concat (include "whatsapp-router.ownEnv" (list $ $component) | fromYamlArray) (include "whatsapp-router.settingsEnv" (list $ $component) | fromYamlArray) -}}
 {{- $taken = append $taken .name -}}
 {{- end -}}

@@ -5,18 +5,26 @@
 {{- $root := index . 0 -}}
 {{- $values := index $root.Values (index . 1) -}}
 {{- $host := $root.Values.listenHost -}}
+{{- $source := include "whatsapp-router.configSource" $root -}}
 {{- if eq (index . 1) "router" -}}
 - name: ROUTER_LISTEN
   value: {{ printf "%s:8000" $host | quote }}
+- name: CONFIG_SOURCE
+  value: {{ $source }}
+{{- if eq $source "env" }}
 - name: WHATSAPP_PHONE_NUMBER_ID
   value: {{ $root.Values.whatsapp.phoneNumberId | quote }}
-{{- if eq $root.Values.database.type "sqlite" }}
-- name: DATABASE_URL
-  value: sqlite:///data/router.db
-{{- end }}
 {{- if not $values.settings.serverBaseUrl }}
 - name: SERVER_BASE_URL
   value: {{ printf "http://%s:%d" (include "whatsapp-router.component" (list $root "server")) (int $root.Values.server.service.port) }}
+{{- end }}
+{{- else if eq $source "files" }}
+- name: CONFIG_DIR
+  value: /etc/whatsapp-router
+{{- end }}
+{{- if eq $root.Values.database.type "sqlite" }}
+- name: DATABASE_URL
+  value: sqlite:///data/router.db
 {{- end }}
 {{- else -}}
 - name: SERVER_LISTEN

@@ -5,8 +5,8 @@
 {{- $root := index . 0 -}}
 {{- $values := index $root.Values (index . 1) -}}
 serviceAccountName: {{ include "whatsapp-router.serviceAccountName" . }}
-# Neither program talks to the API server.
-automountServiceAccountToken: false
+# Only a router that watches objects talks to the API server.
+automountServiceAccountToken: {{ and (eq (index . 1) "router") (eq (include "whatsapp-router.configSource" $root) "kubernetes") }}
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ include "whatsapp-router.gracePeriod" $root }}
 {{- with $root.Values.global.imagePullSecrets }}

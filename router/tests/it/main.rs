@@ -14,6 +14,7 @@ mod api_monitoring;
 mod api_send;
 mod bounds;
 mod chaos;
+mod check_webhook;
 mod crashes;
 mod debounce;
 mod failures;
