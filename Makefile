@@ -8,7 +8,7 @@ SHELL := /bin/sh
 CARGO ?= cargo
 COMPOSE ?= docker compose
 
-.PHONY: help run sandbox-up build release fmt lint test test-router test-server chaos bench bench-scale openapi docs doc deny \
+.PHONY: help run sandbox-up build release fmt lint test test-router test-server chaos bench bench-scale openapi crds docs doc deny \
 	kind-up kind-down dev chart-test chart-docs e2e \
 	up down restart logs logs-router logs-server status smoke clean clean-data check-env ngrok \
 	test-router-docker test-server-docker image-sizes
@@ -149,9 +149,15 @@ openapi: ## write openapi/router.json and openapi/server.json again
 	@scripts/generate openapi/router.json router openapi
 	@scripts/generate openapi/server.json server openapi
 
-docs: ## write the table in docs/CONFIGURATION.md again
+crds: ## write the definitions of Channel and Route in deploy/crds again
+	@scripts/need cargo cc
+	@scripts/generate deploy/crds/channels.yaml router crd channels
+	@scripts/generate deploy/crds/routes.yaml router crd routes
+
+docs: ## write the tables in docs/CONFIGURATION.md and the page docs/OBJECTS.md again
 	@scripts/need cargo cc
 	@scripts/docs
+	@scripts/generate docs/OBJECTS.md router crd --reference
 
 chart-docs: ## write the table of values in the chart's README again
 	@scripts/chart-docs

@@ -12,7 +12,9 @@ use service::{
 };
 
 use crate::{
-    VERSION, api, app, migrate,
+    VERSION, api, app,
+    config::{self, definitions::Definition},
+    migrate,
     settings::Settings,
     store::{postgres::Address, sqlite::Location},
 };
@@ -35,6 +37,8 @@ enum Command {
     CheckWebhook(check_webhook::CheckWebhook),
     /// Move everything from an SQLite file to an empty PostgreSQL database, with the router stopped
     Migrate(Migrate),
+    /// Print the definitions of Channel and Route for a cluster as YAML: router crd | kubectl apply -f -
+    Crd(Crd),
     /// Print the OpenAPI document
     Openapi,
     /// Print the reference of all settings as Markdown
@@ -57,6 +61,16 @@ struct Migrate {
     uncertain_wait: Duration,
 }
 
+#[derive(Debug, Clone, Args)]
+struct Crd {
+    /// Only this one of them, channels or routes
+    #[arg(value_parser = ["channels", "routes"])]
+    plural: Option<String>,
+    /// Print the reference of the objects' fields as Markdown instead
+    #[arg(long, conflicts_with = "plural")]
+    reference: bool,
+}
+
 const AFTER_HELP: &str = "\
 Settings are environment variables. Needed are:
   WHATSAPP_PHONE_NUMBER_ID       the number that sends and receives
@@ -77,9 +91,24 @@ pub fn main() -> ExitCode {
         Command::CheckConfig => check_config(),
         Command::CheckWebhook(arguments) => check_webhook::run(&arguments),
         Command::Migrate(migrate) => run_migration(&migrate),
+        Command::Crd(crd) => cli::print_document(&crd.document()),
         Command::Openapi => cli::print_document(&api::document()),
         Command::Settings => cli::print_document(&settings_reference()),
         Command::Healthcheck => healthcheck(),
+    }
+}
+
+impl Crd {
+    fn document(&self) -> String {
+        match &self.plural {
+            _ if self.reference => config::reference::markdown(),
+            Some(plural) => config::definitions::definitions()
+                .iter()
+                .filter(|definition| definition.plural() == plural)
+                .map(Definition::yaml)
+                .collect(),
+            None => config::definitions::yaml(),
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 pub mod compile;
 pub mod compiled;
+pub mod definitions;
 pub mod files;
 pub mod objects;
+pub mod reference;
 pub mod report;
 pub mod schema;
 pub mod snapshot;

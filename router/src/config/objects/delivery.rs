@@ -12,6 +12,7 @@ pub struct Delivery {
     /// For one call of the backend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<ConfigDuration>,
+    /// When a failed call is made again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
     /// What to do with a send of which nobody knows whether it went out.
@@ -81,7 +82,9 @@ pub struct Takeover {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Undelivered {
+    /// Since Meta took it.
     pub after: ConfigDuration,
+    /// What is done then: nothing, an alarm (a metric), or a template message in its place.
     pub action: UndeliveredAction,
     /// For the action `Template`: its name and language, as `name/language`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

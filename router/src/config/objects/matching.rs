@@ -32,6 +32,7 @@ pub struct Match {
 #[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TextMatch {
+    /// The whole text, its beginning, or a regular expression that is found anywhere in it.
     #[serde(rename = "type", default)]
     pub match_type: TextMatchType,
     /// What is compared. A regular expression is one of the Rust crate regex: no look-around, linear time.

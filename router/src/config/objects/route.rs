@@ -95,6 +95,7 @@ pub struct RouteRule {
     /// Who answers; a conversation stays with the one that was drawn for it.
     #[schemars(length(min = 1, max = 16))]
     pub backends: Vec<BackendRef>,
+    /// How hard the router tries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
     /// Types of message that the backend is given; left out: whatever has text.
@@ -105,15 +106,19 @@ pub struct RouteRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub events: Vec<Event>,
+    /// Several short messages in a row go to the backend as one call; left out: each has a call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debounce: Option<Debounce>,
+    /// When a person of the business has answered by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takeover: Option<Takeover>,
+    /// When Meta took a message and does not say that it was delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undelivered: Option<Undelivered>,
+    /// When the person sees blue ticks.
     #[serde(default)]
     pub mark_read: MarkRead,
-    /// Signs the calls (Standard Webhooks).
+    /// Signs the calls of the backends (Standard Webhooks); left out: they are not signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signing_secret_ref: Option<SecretKeyRef>,
 }
@@ -145,12 +150,14 @@ fn one() -> u32 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceRef {
+    /// Of the Service.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
     /// Left out: the namespace of the route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub namespace: Option<String>,
+    /// Of the Service, not of the container.
     #[schemars(range(min = 1, max = 65_535))]
     pub port: u16,
 }

@@ -60,6 +60,15 @@ impl ConditionType {
             Self::Programmed => "Programmed",
         }
     }
+
+    /// For the reference of the objects.
+    pub fn question(self) -> &'static str {
+        match self {
+            Self::Accepted => "Is the object right in itself and beside the others?",
+            Self::ResolvedRefs => "Is everything that it names there?",
+            Self::Programmed => "Is this very generation in use?",
+        }
+    }
 }
 
 /// Why a condition is what it is. The words are promised.
@@ -85,6 +94,40 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub const ALL: [Self; 10] = [
+        Self::Accepted,
+        Self::Invalid,
+        Self::Conflicted,
+        Self::Shadowed,
+        Self::ResolvedRefs,
+        Self::SecretNotFound,
+        Self::ChannelNotFound,
+        Self::Programmed,
+        Self::LastGoodVersion,
+        Self::NotProgrammed,
+    ];
+
+    /// The condition that it is given with, and what it means; for the reference of the objects.
+    pub fn meaning(self) -> (ConditionType, &'static str) {
+        use ConditionType::{Accepted, Programmed, ResolvedRefs};
+        match self {
+            Self::Accepted => (Accepted, "it is"),
+            Self::Invalid => {
+                (Accepted, "a rule of the schema is broken, or a regular expression can't be used")
+            }
+            Self::Conflicted => (Accepted, "another channel has the same phone number id, and is older"),
+            Self::Shadowed => (Accepted, "everything that it says is said by routes before it"),
+            Self::ResolvedRefs => (ResolvedRefs, "it is"),
+            Self::SecretNotFound => (ResolvedRefs, "a secret is not mounted, is empty, or can't be used"),
+            Self::ChannelNotFound => {
+                (ResolvedRefs, "a channel that the route names does not exist or is not accepted")
+            }
+            Self::Programmed => (Programmed, "it is"),
+            Self::LastGoodVersion => (Programmed, "no: the version before this one is still in use"),
+            Self::NotProgrammed => (Programmed, "no, and no other version of it is in use"),
+        }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "Accepted",
