@@ -6,6 +6,6 @@ mod request;
 
 pub use self::{
     answer::{Answer, Unreadable, read_answer},
-    client::{BackendClient, BackendError},
+    client::{BackendClient, BackendError, Post},
     request::{Call, Part},
 };

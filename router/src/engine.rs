@@ -19,6 +19,7 @@ mod lane;
 mod leases;
 mod pace;
 mod pool;
+mod read_marks;
 mod step;
 mod upkeep;
 mod watchdog;
@@ -124,6 +125,7 @@ pub struct Engine {
     outbox: Pool,
     pace: Pace,
     breakers: Breakers,
+    read_marks: read_marks::Marks,
     /// Of work whose configuration is gone.
     unconfigured: Mutex<Line>,
     leases: LeaseBook,
@@ -136,6 +138,7 @@ impl Engine {
             parts;
         let (clock, failpoints) = (parts.clock, parts.failpoints);
         let (pace, news) = Pace::new(&table.load(), store.lease_time().is_some(), metrics.pace.clone());
+        let (read_marks, marks) = read_marks::channel();
         let engine = Arc::new(Self {
             leases: LeaseBook::new(store.lease_time()),
             inbox: Pool::new(Queue::Inbox, settings.dispatch_concurrency),
@@ -143,6 +146,7 @@ impl Engine {
             pace,
             breakers: Breakers::new(&table.load(), metrics.pace.clone()),
             unconfigured: Mutex::default(),
+            read_marks,
             store,
             table,
             backend,
@@ -158,6 +162,7 @@ impl Engine {
         tokio::spawn(claimer::run(engine.clone(), Queue::Outbox));
         tokio::spawn(pace::run(engine.clone(), news));
         tokio::spawn(follow::run(engine.clone()));
+        tokio::spawn(read_marks::run(engine.clone(), marks));
         tokio::spawn(leases::keep(engine.clone()));
         tokio::spawn(leases::listen(engine.clone()));
         tokio::spawn(upkeep::run(engine.clone()));

@@ -66,7 +66,7 @@ impl RouterMetrics {
             foreign: metrics
                 .counter("foreign_items_total", "Items for phone numbers that are no channel of this router"),
             unrouted: metrics
-                .counter("messages_unrouted_total", "Attempts at a message whose channel has no route"),
+                .counter("messages_unrouted_total", "Messages that no rule takes: kept, and not answered"),
             routed: metrics.counter_vec(
                 "messages_routed_total",
                 "Calls of a backend by what came of them",

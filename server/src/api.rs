@@ -9,6 +9,7 @@ use prometheus::IntCounter;
 use service::{
     http::{Problem, RequestId, request_id::is_identifier},
     metrics::Metrics,
+    signing::{self, Signer},
 };
 
 use self::{
@@ -29,6 +30,7 @@ enum ApiTag {
 pub struct Api {
     answered: IntCounter,
     refused: IntCounter,
+    signer: Option<Signer>,
 }
 
 impl Api {
@@ -38,7 +40,25 @@ impl Api {
             metrics.counter_vec("messages_processed_total", "Messages by what became of them", &["outcome"]);
         let [answered, refused] =
             ["answered", "refused"].map(|outcome| processed.with_label_values(&[outcome]));
-        Self { answered, refused }
+        Self { answered, refused, signer: None }
+    }
+
+    /// Only calls that it signed are answered.
+    #[must_use]
+    pub fn with_signer(mut self, signer: Option<Signer>) -> Self {
+        self.signer = signer;
+        self
+    }
+
+    fn check(&self, request: &Request, body: &[u8]) -> Result<(), Problem> {
+        let Some(signer) = &self.signer else { return Ok(()) };
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let [id, timestamp, signature] =
+            [signing::ID, signing::TIMESTAMP, signing::SIGNATURE].map(|name| request.header(name));
+        signer
+            .verify(id, timestamp, signature, body, now)
+            .map_err(|error| Problem::unauthorized(error.to_string()).with_code("signature_refused"))
     }
 }
 
@@ -51,6 +71,9 @@ enum ProcessAnswer {
     /// The body is not a JSON object with a string `text`; `detail` says what is wrong. Code `invalid_request`.
     #[oai(status = 400, content_type = "application/problem+json")]
     Invalid(Json<Problem>),
+    /// The server was given `SERVER_SIGNING_SECRET`, and this call is not signed with it. Code `signature_refused`.
+    #[oai(status = 401, content_type = "application/problem+json")]
+    Unsigned(Json<Problem>),
     /// The body did not come in time; the same request may be sent again. Code `request_timeout`.
     #[oai(status = 408, content_type = "application/problem+json")]
     TooSlow(Json<Problem>),
@@ -80,6 +103,7 @@ impl Api {
     )]
     async fn process(&self, body: ProcessBody<'_>) -> poem::Result<ProcessAnswer> {
         let answer = body.bytes.and_then(|bytes| {
+            self.check(body.request, &bytes)?;
             let incoming = Incoming::parse(&bytes).map_err(Problem::bad_request)?;
             Ok(Answer::new(&incoming.text, reply(&incoming.text, rand::random_range(NUMBERS))))
         });

@@ -4,14 +4,15 @@ use poem::{Endpoint, EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{ExtraHeader, OpenApi, OpenApiService, ServerObject};
 use service::{
     health::Health,
-    http::{BindError, Docs, Edge, HttpSettings, Routes, docs::document_of, settings::Limits},
+    http::{BindError, Docs, Edge, Routes, docs::document_of, settings::Limits},
     logging::install_panic_hook,
     metrics::Metrics,
     ops::{self, OpsApi, Running},
     shutdown::Shutdown,
+    signing::Signer,
 };
 
-use crate::{SERVICE, VERSION, api::Api};
+use crate::{SERVICE, VERSION, api::Api, settings::Settings};
 
 const DESCRIPTION: &str = "\
 The backend that ships with WhatsApp Router: it turns the text of a message into a reply. It is also the smallest \
@@ -48,6 +49,13 @@ impl App {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Answering only calls that it signed.
+    #[must_use]
+    pub fn with_signer(mut self, signer: Option<Signer>) -> Self {
+        self.api = self.api.with_signer(signer);
         self
     }
 
@@ -119,10 +127,12 @@ impl std::fmt::Display for ServeError {
 impl std::error::Error for ServeError {}
 
 /// Serves until a signal has been answered by draining.
-pub async fn serve(settings: &HttpSettings) -> Result<(), ServeError> {
+pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
+    let signer = settings.signer.clone();
+    let settings = &settings.http;
     let listeners = Running::bind(settings).map_err(ServeError::Bind)?;
     let shutdown = Shutdown::on_signals().map_err(ServeError::System)?;
-    let app = App::new().with_limits(settings.limits.clone());
+    let app = App::new().with_limits(settings.limits.clone()).with_signer(signer);
     install_panic_hook(app.metrics.panics().clone());
     let main = app.main_endpoint(settings.docs, settings.admin_listen.is_none());
     let admin = app.admin_endpoint();

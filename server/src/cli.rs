@@ -74,7 +74,7 @@ fn serve() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match runtime.block_on(app::serve(&settings.http)) {
+    match runtime.block_on(app::serve(&settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

@@ -1,9 +1,11 @@
 //! All settings of the server.
 
+use secrecy::SecretString;
 use service::{
     http::HttpSettings,
     logging::LogSettings,
     settings::{Env, Problems, SettingDoc},
+    signing::Signer,
 };
 
 /// The variable with the address to listen on.
@@ -16,6 +18,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// Only calls that it signed are answered; `None`: all are.
+    pub signer: Option<Signer>,
 }
 
 impl Settings {
@@ -23,7 +27,15 @@ impl Settings {
     pub fn read(env: &mut Env) -> Result<Self, Problems> {
         let http = HttpSettings::read(env, LISTEN, "0.0.0.0:8001");
         let log = LogSettings::read(env);
-        let settings = http.zip(log).map(|(http, log)| Self { http, log });
+        let signer = env
+            .var(
+                "SERVER_SIGNING_SECRET",
+                "what the router signs its calls with (`signingSecretRef` of a route): `whsec_` and base64; several, comma-separated, while it is replaced. Unset: calls are not checked",
+            )
+            .secret()
+            .hint("make one with `echo whsec_$(openssl rand -base64 32)` and give it to the route as well")
+            .parse_with(signer);
+        let settings = http.zip(log).map(|(http, log)| Self { http, log, signer });
         env.finish_with(settings)
     }
 
@@ -36,6 +48,12 @@ impl Settings {
     }
 }
 
+fn signer(text: &str) -> Result<Signer, String> {
+    let secrets: Vec<_> =
+        text.split(',').map(str::trim).filter(|secret| !secret.is_empty()).map(SecretString::from).collect();
+    Signer::new(&secrets).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +62,20 @@ mod tests {
     fn nothing_has_to_be_set() {
         let settings = Settings::read(&mut Env::from_pairs::<&str, &str>([])).unwrap();
         assert_eq!(settings.http.listen, "0.0.0.0:8001".parse().unwrap());
+        assert!(settings.signer.is_none());
+    }
+
+    #[test]
+    fn calls_are_checked_with_any_of_several_secrets_and_never_with_half_of_one() {
+        let read = |value: &str| Settings::read(&mut Env::from_pairs([("SERVER_SIGNING_SECRET", value)]));
+        let good = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        assert!(read(good).unwrap().signer.is_some());
+        assert!(read(&format!("{good}, {good}")).unwrap().signer.is_some());
+        for bad in ["hunter2", "whsec_", ",", &format!("{good},hunter2")] {
+            let problems = read(bad).unwrap_err().to_string();
+            assert!(problems.contains("SERVER_SIGNING_SECRET"), "{problems}");
+            assert!(!problems.contains("hunter2"), "{problems}");
+        }
     }
 
     #[test]

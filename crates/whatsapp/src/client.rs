@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use reqwest::{
-    Method, Response,
+    Method, RequestBuilder, Response,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use url::Url;
@@ -67,7 +67,18 @@ impl Client {
         self.send_message_until(number, body, traceparent, None).await
     }
 
-    /// The same, and the body only leaves before `until`; after that it is [`SendError::NotSent`].
+    /// Shows the person that this message of theirs, and all before it, were read (Meta, mark-message-as-read).
+    pub async fn mark_read(&self, number: &Number, wamid: &str) -> Result<(), SendError> {
+        let body =
+            serde_json::json!({"messaging_product": "whatsapp", "status": "read", "message_id": wamid});
+        let request = self.post(number)?.body(body.to_string());
+        let mut response = request.send().await.map_err(failure::of_request)?;
+        let body = body_of(&mut response).await.map_err(failure::of_answer)?;
+        answer::read_done(response.status().as_u16(), response.headers(), &body)
+    }
+
+    /// Like [`send_message`](Self::send_message), and the body only leaves before `until`; after that it is
+    /// [`SendError::NotSent`].
     pub async fn send_message_until(
         &self,
         number: &Number,
@@ -82,14 +93,7 @@ impl Client {
                 (reqwest::Body::wrap(body), Some(kept_back))
             }
         };
-        let url =
-            self.base.join(number.messages_path()).map_err(|error| SendError::NotSent(error.to_string()))?;
-        let mut request = self
-            .http
-            .request(Method::POST, url)
-            .header(AUTHORIZATION, number.authorization().clone())
-            .header(CONTENT_TYPE, "application/json")
-            .body(body);
+        let mut request = self.post(number)?.body(body);
         if let Some(traceparent) = traceparent.and_then(|text| HeaderValue::from_str(text).ok()) {
             request = request.header("traceparent", traceparent);
         }
@@ -101,6 +105,15 @@ impl Client {
         })?;
         let body = body_of(&mut response).await.map_err(failure::of_answer)?;
         answer::read(response.status().as_u16(), response.headers(), &body)
+    }
+
+    fn post(&self, number: &Number) -> Result<RequestBuilder, SendError> {
+        let url =
+            self.base.join(number.messages_path()).map_err(|error| SendError::NotSent(error.to_string()))?;
+        let request = self.http.request(Method::POST, url);
+        Ok(request
+            .header(AUTHORIZATION, number.authorization().clone())
+            .header(CONTENT_TYPE, "application/json"))
     }
 }
 

@@ -6,12 +6,16 @@ use reqwest::{
     StatusCode,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
-use service::metrics::HttpClientMetrics;
+use service::{
+    metrics::HttpClientMetrics,
+    signing::{self, Signer},
+};
+use url::Url;
 
 use super::answer::{Answer, Unreadable, read_answer};
 use crate::{
     routing::Backend,
-    store::{Attempt, MessageId},
+    store::{Attempt, MessageId, now},
 };
 
 /// An answer larger than this is a mistake: WhatsApp takes 4,096 characters a message.
@@ -88,6 +92,16 @@ impl BackendError {
     }
 }
 
+/// One call of a backend.
+#[derive(Debug)]
+pub struct Post<'a> {
+    /// The same over all attempts, so that the backend can recognise a repeated call.
+    pub id: MessageId,
+    pub body: Vec<u8>,
+    pub timeout: Duration,
+    pub signer: Option<&'a Signer>,
+}
+
 /// Keeps connections to backends open between calls.
 #[derive(Debug, Clone)]
 pub struct BackendClient {
@@ -109,16 +123,9 @@ impl BackendClient {
         Ok(Self { http, metrics })
     }
 
-    /// `id` is the same over all attempts, so that the backend can recognise a repeated call.
-    pub async fn process(
-        &self,
-        backend: &Backend,
-        timeout: Duration,
-        id: MessageId,
-        body: Vec<u8>,
-    ) -> Result<Answer, BackendError> {
-        let started = Instant::now();
-        let result = tokio::time::timeout(timeout, self.exchange(backend, id, body)).await;
+    pub async fn process(&self, backend: &Backend, post: Post<'_>) -> Result<Answer, BackendError> {
+        let (started, timeout) = (Instant::now(), post.timeout);
+        let result = tokio::time::timeout(timeout, self.exchange(&backend.process_url, post)).await;
         let result = result.unwrap_or(Err(BackendError::Timeout(timeout)));
         let status = match &result {
             Ok((status, _)) => Some(status.as_u16()),
@@ -130,23 +137,23 @@ impl BackendClient {
         Ok(read_answer(&body)?)
     }
 
-    async fn exchange(
-        &self,
-        backend: &Backend,
-        id: MessageId,
-        body: Vec<u8>,
-    ) -> Result<(StatusCode, Vec<u8>), BackendError> {
-        let id = id.to_string();
-        let mut response = self
+    async fn exchange(&self, url: &Url, post: Post<'_>) -> Result<(StatusCode, Vec<u8>), BackendError> {
+        let id = post.id.to_string();
+        let mut request = self
             .http
-            .post(backend.process_url.clone())
+            .post(url.clone())
             .header(CONTENT_TYPE, "application/json")
             .header("idempotency-key", &id)
-            .header("x-correlation-id", &id)
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| broken(&error))?;
+            .header("x-correlation-id", &id);
+        if let Some(signer) = post.signer {
+            // The receiver compares it with its own clock, whatever a test does to ours.
+            let timestamp = now() / 1_000_000;
+            request = request
+                .header(signing::ID, &id)
+                .header(signing::TIMESTAMP, timestamp)
+                .header(signing::SIGNATURE, signer.sign(&id, timestamp, &post.body));
+        }
+        let mut response = request.body(post.body).send().await.map_err(|error| broken(&error))?;
         let status = response.status();
         if !status.is_success() {
             let retry_after = retry_after(response.headers());

@@ -1,6 +1,6 @@
 //! Outbox → Graph: sends a message, and lets the class of an error decide what becomes of it.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use whatsapp::{
     client::SendError,
@@ -18,21 +18,25 @@ use crate::{
     clock::micros,
     failpoints::Failpoint,
     retry::pair_wait,
-    routing::{Ambiguity, Channel, Rule},
+    routing::{Ambiguity, Channel, Rule, Table},
     store::{Attempt, Doubt, Item, Outcome, Refusal},
 };
 
 impl Engine {
-    pub(super) async fn deliver(&self, lane: &Lane, item: &Item) -> Step {
+    /// What the attempt came to, and the rule whose reply it is. A rule that is gone leaves its replies to the defaults.
+    pub(super) async fn deliver(&self, lane: &Lane, item: &Item) -> (Step, Option<Arc<Rule>>) {
         let table = self.table.load();
-        // A rule that is gone leaves its replies to the defaults.
         let rule = item.route.as_deref().and_then(|label| table.rule(label));
+        (self.deliver_by(&table, rule.map(|rule| &**rule), lane, item).await, rule.cloned())
+    }
+
+    async fn deliver_by(&self, table: &Table, rule: Option<&Rule>, lane: &Lane, item: &Item) -> Step {
         let ambiguity = rule.map_or(self.settings.ambiguous, |rule| rule.delivery.ambiguous);
         let doubt = match ambiguity::next(item, ambiguity) {
             Next::Send(doubt) => doubt,
             Next::WasSent => {
                 tracing::info!(correlation_id = %item.correlation, message_id = %item.id, "a status shows that it was sent");
-                return Step::Done(self.sent(rule.map(|rule| &**rule), None, Some(Doubt::SettledByStatus)));
+                return Step::Done(self.sent(rule, None, Some(Doubt::SettledByStatus)));
             }
             Next::GiveUp => return given_up(item),
         };
@@ -68,7 +72,7 @@ impl Engine {
         self.metrics.observe_graph(&result, started.elapsed());
         self.settle(lane, channel, item, permit, &result);
         match result {
-            Ok(sent) => Step::Done(self.sent(rule.map(|rule| &**rule), Some(sent.wamid), doubt)),
+            Ok(sent) => Step::Done(self.sent(rule, Some(sent.wamid), doubt)),
             Err(error) => self.refused(channel, item, &error, ambiguity, doubt),
         }
     }

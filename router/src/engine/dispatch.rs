@@ -1,7 +1,7 @@
 //! Inbox → backend: asks the rule's backend what to answer.
 
 use std::{
-    sync::PoisonError,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -11,51 +11,66 @@ use super::{
     step::{Step, age, failed},
 };
 use crate::{
-    backend::{BackendError, Call, Part},
+    backend::{BackendError, Call, Part, Post},
     failpoints::Failpoint,
-    routing::{Channel, Rule, matching::Facts},
+    routing::{Channel, MarkRead, Rule, Table, matching::Facts},
     store::{Attempt, Item, MessageId, NewOutbound, Outcome, Queue, Refusal, StoreError},
 };
 use whatsapp::message::InboundMessage;
 
 impl Engine {
-    pub(super) async fn dispatch(&self, lane: &Lane, item: &Item) -> Step {
+    /// What the attempt came to, and the rule that took the message.
+    pub(super) async fn dispatch(&self, lane: &Lane, item: &Item) -> (Step, Option<Arc<Rule>>) {
         let table = self.table.load();
         let Some(channel) = table.channel(&lane.channel) else {
-            return self.missing(item, format!("the channel {} is not configured any more", lane.channel));
+            let error = format!("the channel {} is not configured any more", lane.channel);
+            return (self.missing(item, error), None);
         };
         let message = match InboundMessage::from_json(&item.payload) {
             Ok(message) => message,
             Err(error) => {
-                return Step::Done(Outcome::Dead(Refusal {
-                    reason: "message_unreadable",
-                    error: error.to_string(),
-                    attempt: Attempt::None,
-                    uncertain: false,
-                    doubt: None,
-                }));
+                let refusal = Refusal { error: error.to_string(), ..untouched("message_unreadable") };
+                return (Step::Done(Outcome::Dead(refusal)), None);
             }
         };
         let Some(rule) = table.select(&lane.channel, &Facts::of(&message)) else {
             if table.entries(&lane.channel).is_empty() && age(item, self.clock.now()) < ROUTE_COMES_BACK {
-                return self.missing(item, format!("no route names the channel {}", lane.channel));
+                let error = format!("no route names the channel {}", lane.channel);
+                return (self.missing(item, error), None);
             }
             self.metrics.unrouted.inc();
-            return Step::Done(Outcome::NotAnswered { reason: "unrouted" });
+            return (Step::Done(Outcome::NotAnswered { reason: "unrouted" }), None);
         };
-        if let Some(reason) = not_to_be_answered(&message, rule, item) {
+        let step = self.dispatch_by(&table, channel, rule, lane, item, &message).await;
+        (step, Some(rule.clone()))
+    }
+
+    async fn dispatch_by(
+        &self,
+        table: &Table,
+        channel: &Channel,
+        rule: &Arc<Rule>,
+        lane: &Lane,
+        item: &Item,
+        message: &InboundMessage,
+    ) -> Step {
+        let is_taken_over = item.standing.taken_over_until.is_some_and(|until| until > self.clock.now());
+        if rule.mark_read == MarkRead::OnReceive && !is_taken_over && message.group_id.is_none() {
+            self.mark_read(lane, &message.id);
+        }
+        if let Some(reason) = not_to_be_answered(message, rule, item) {
             return Step::Done(Outcome::NotAnswered { reason });
         }
-        if item.standing.taken_over_until.is_some_and(|until| until > self.clock.now()) {
+        if is_taken_over {
             return Step::Done(Outcome::NotAnswered { reason: "taken_over" });
         }
         if self.settings.bounds.outbox_is_full(self.store.depth()) {
             return Step::Defer { refusal: untouched("outbox_full"), wait: FULL_WAIT };
         }
         let Some(debounce) = rule.delivery.debounce else {
-            return self.ask(lane, channel, rule, item, &message, &[]).await;
+            return self.ask(lane, channel, rule, item, message, &[]).await;
         };
-        let burst = match self.burst(lane, &table, rule, debounce).await {
+        let burst = match self.burst(lane, table, rule, debounce).await {
             Ok(Ok(burst)) => burst,
             Ok(Err(wait)) => {
                 let wait = Duration::from_micros(wait.unsigned_abs());
@@ -71,8 +86,9 @@ impl Engine {
             // So much was replayed in front of it meanwhile that it is not its turn any more.
             return Step::Release;
         }
-        let joined = burst.iter().map(|(item, _)| item.seq).filter(|seq| *seq != item.seq).collect();
-        match self.ask(lane, channel, rule, item, &message, &burst).await {
+        let others = burst.iter().map(|(other, _)| other).filter(|other| other.seq != item.seq);
+        let joined = others.map(|other| (other.seq, other.id)).collect();
+        match self.ask(lane, channel, rule, item, message, &burst).await {
             Step::Done(outcome) => Step::Together { outcome, joined },
             step => step,
         }
@@ -117,7 +133,8 @@ impl Engine {
         if !self.still_ours(lane.lease).await {
             return Step::Abandon;
         }
-        let answer = self.backend.process(backend, rule.delivery.timeout, id, body).await;
+        let post = Post { id, body, timeout: rule.delivery.timeout, signer: rule.signer.as_ref() };
+        let answer = self.backend.process(backend, post).await;
         self.failpoints.pass(Failpoint::AfterBackendAnswer);
         let after = called.ended(&answer);
         if after.works_again {
@@ -125,6 +142,15 @@ impl Engine {
         }
         let outcome = answer.as_ref().map_or_else(BackendError::reason, |_| "ok");
         self.metrics.routed.with_label_values(&[&lane.channel, &rule.label, outcome]).inc();
+        let newest = parts.last().map_or(message, |part| part.message);
+        let is_read = match rule.mark_read {
+            MarkRead::OnReceive => true,
+            MarkRead::OnReply => answer.as_ref().is_ok_and(|answer| !answer.messages.is_empty()),
+            MarkRead::Never => false,
+        };
+        if is_read {
+            self.mark_read(lane, &newest.id);
+        }
         match answer {
             Ok(answer) => Step::Done(Outcome::Answered(
                 answer

@@ -15,9 +15,14 @@ use super::{
     step::{Step, failed},
 };
 use crate::store::{
-    Attempt, Claim, Contact, Finish, Finished, Item, Lease, Micros, Outcome, Queue, Refusal, StoreError,
+    Attempt, Claim, Contact, Finish, Finished, Item, Lease, MessageId, Micros, Outcome, Queue, Refusal,
+    StoreError,
 };
-use crate::{failpoints::Failpoint, retry::RetryPolicy};
+use crate::{
+    failpoints::Failpoint,
+    retry::RetryPolicy,
+    routing::{DeadLetter, Rule},
+};
 
 /// Waits between attempts to write a result that the database refused.
 const STORE_WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -117,7 +122,7 @@ impl Engine {
                     Queue::Outbox => self.deliver(lane, &item).await,
                 }
             };
-            let step = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_panic| {
+            let (step, rule) = AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(|_panic| {
                 let refusal = Refusal {
                     reason: "internal_error",
                     error: "the router's own code failed; its log has a line with the place".to_owned(),
@@ -125,11 +130,12 @@ impl Engine {
                     uncertain: lane.lease.queue == Queue::Outbox,
                     doubt: None,
                 };
-                failed(&item, self.clock.now(), &AFTER_PANIC, refusal, None)
+                (failed(&item, self.clock.now(), &AFTER_PANIC, refusal, None), None)
             });
+            let rule = rule.as_deref();
             next = match step {
-                Step::Done(outcome) => self.finish(lane, &item, outcome, Vec::new()).await,
-                Step::Together { outcome, joined } => self.finish(lane, &item, outcome, joined).await,
+                Step::Done(outcome) => self.finish(lane, &item, rule, outcome, Vec::new()).await,
+                Step::Together { outcome, joined } => self.finish(lane, &item, rule, outcome, joined).await,
                 Step::Abandon => None,
                 Step::Release => {
                     self.release(lane.lease, None).await;
@@ -148,8 +154,9 @@ impl Engine {
         self: &Arc<Self>,
         lane: &Lane,
         item: &Item,
+        rule: Option<&Rule>,
         outcome: Outcome,
-        joined: Vec<i64>,
+        joined: Vec<(i64, MessageId)>,
     ) -> Option<Item> {
         let may_reply = matches!(&outcome, Outcome::Answered(replies) if !replies.is_empty());
         let slot = if may_reply && !self.is_held(Queue::Outbox) { self.outbox.try_take(1) } else { None };
@@ -159,12 +166,18 @@ impl Engine {
         let finished = self
             .until_stored(lane, item, || {
                 asked_at = Instant::now();
-                let with = Finish { claim_outbox: slot.is_some(), pair_free_at, joined: joined.clone() };
+                let joined = joined.iter().map(|(seq, _)| *seq).collect();
+                let with = Finish { claim_outbox: slot.is_some(), pair_free_at, joined };
                 self.store.finish(lane.lease, item, outcome.clone(), with)
             })
             .await?;
         self.failpoints.pass(Failpoint::AfterCompletion);
         self.report(lane, item, &outcome, joined.len());
+        if matches!(outcome, Outcome::Dead(_))
+            && rule.is_some_and(|rule| rule.delivery.dead_letter == DeadLetter::Drop)
+        {
+            self.drop_dead(item.id, &joined).await;
+        }
         let Finished { next, opened, left_work } = finished;
         if let (Some(opened), Some(slot)) = (opened, slot) {
             let (channel, contact) = (lane.channel.clone(), lane.contact.clone());
@@ -175,6 +188,19 @@ impl Engine {
             self.outbox.bell.notify_one();
         }
         next
+    }
+
+    /// What the rule does not want kept: it ends like a dead letter that an operator deletes, so that the ledger adds up.
+    /// If the process ends before that is stored, it is kept after all.
+    async fn drop_dead(&self, id: MessageId, joined: &[(i64, MessageId)]) {
+        for id in joined.iter().map(|(_, id)| *id).chain([id]) {
+            match self.store.discard(id).await {
+                Ok(was_dead) => self.metrics.flow.dropped.inc_by(u64::from(was_dead)),
+                Err(error) => {
+                    tracing::warn!(message_id = %id, %error, "a dead letter that is not wanted can't be dropped: it is kept")
+                }
+            }
+        }
     }
 
     async fn put_back(self: &Arc<Self>, lane: &Lane, item: &Item, refusal: Refusal, wait: Duration) {

@@ -6,15 +6,15 @@ use rand::RngExt;
 
 use crate::{
     retry::{Failed, RetryPolicy, Verdict, judge},
-    store::{Attempt, Item, Micros, Outcome, Refusal},
+    store::{Attempt, Item, MessageId, Micros, Outcome, Refusal},
 };
 
 #[derive(Debug)]
 pub(super) enum Step {
     /// The item has ended.
     Done(Outcome),
-    /// The same, with others behind it (by `seq`) that were part of one call.
-    Together { outcome: Outcome, joined: Vec<i64> },
+    /// The same, with others behind it (by `seq` and id) that were part of one call.
+    Together { outcome: Outcome, joined: Vec<(i64, MessageId)> },
     /// Somebody else has the lane: nothing may be done or said any more.
     Abandon,
     /// It keeps its place and is looked at again after `wait`.

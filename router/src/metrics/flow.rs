@@ -12,6 +12,8 @@ pub struct FlowMetrics {
     pub swept: IntCounterVec,
     pub joined: IntCounter,
     pub echoes: IntCounter,
+    pub dropped: IntCounter,
+    pub read_marks: IntCounterVec,
 }
 
 impl FlowMetrics {
@@ -43,6 +45,15 @@ impl FlowMetrics {
             joined: metrics.counter(
                 "messages_joined_total",
                 "Messages that went to a backend in the call of another one of the same burst",
+            ),
+            dropped: metrics.counter(
+                "dead_letters_dropped_total",
+                "Work that was given up and not kept, because its rule says so",
+            ),
+            read_marks: metrics.counter_vec(
+                "read_marks_total",
+                "Messages of people that were to be shown as read, by what came of it",
+                &["outcome"],
             ),
             echoes: metrics.counter(
                 "echoes_received_total",

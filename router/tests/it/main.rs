@@ -19,6 +19,7 @@ mod crashes;
 mod debounce;
 mod failures;
 mod harness;
+mod live_table;
 mod migration;
 mod pacing;
 mod startup;

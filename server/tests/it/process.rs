@@ -153,3 +153,29 @@ proptest! {
         prop_assert!(number(&answer, &text).is_some(), "{}", answer);
     }
 }
+
+#[tokio::test]
+async fn with_a_signing_secret_only_signed_calls_are_answered() {
+    let secret = secrecy::SecretString::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let signer = service::signing::Signer::new(&[secret]).unwrap();
+    let app = App::new().with_signer(Some(signer.clone()));
+    app.health().ready();
+    let client = TestClient::new(app.main_endpoint(true, true));
+    let body = r#"{"text":"hello"}"#;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let timestamp = now.to_string();
+    let signature = signer.sign("1", i64::try_from(now).unwrap(), body.as_bytes());
+    let call = |body: &'static str, signature: Option<&str>| {
+        let mut call =
+            client.post("/process").header("webhook-id", "1").header("webhook-timestamp", &timestamp);
+        if let Some(signature) = signature {
+            call = call.header("webhook-signature", signature);
+        }
+        call.body(body).send()
+    };
+    call(body, Some(&signature)).await.assert_status_is_ok();
+    for refused in [call(body, None).await, call(r#"{"text":"hello!"}"#, Some(&signature)).await] {
+        refused.assert_status(StatusCode::UNAUTHORIZED);
+        assert_eq!(json(refused).await["code"], "signature_refused");
+    }
+}

@@ -47,16 +47,30 @@ pub(super) fn read(http_status: u16, headers: &HeaderMap, body: &[u8]) -> Result
         let api_version = header(headers, "facebook-api-version").map(str::to_owned);
         return Ok(Sent { wamid, message_status, api_version });
     }
+    match refused(http_status, headers, body) {
+        SendError::Foreign { .. } if accepted => {
+            Err(SendError::Ambiguous(format!("HTTP {http_status} without a message id")))
+        }
+        error => Err(error),
+    }
+}
+
+/// For a call that answers nothing but that it was done.
+pub(super) fn read_done(http_status: u16, headers: &HeaderMap, body: &[u8]) -> Result<(), SendError> {
+    match refused(http_status, headers, body) {
+        SendError::Foreign { .. } if (200..300).contains(&http_status) => Ok(()),
+        error => Err(error),
+    }
+}
+
+fn refused(http_status: u16, headers: &HeaderMap, body: &[u8]) -> SendError {
     let retry_after = retry_after(headers);
     if let Some(error) = GraphError::from_answer(body) {
         let limited = classify(&error, Some(http_status)) == ErrorClass::WaitApp;
         let retry_after = retry_after.or_else(|| regain_access(headers).filter(|_| limited));
-        return Err(SendError::Rejected { http_status, error: Box::new(error), retry_after });
+        return SendError::Rejected { http_status, error: Box::new(error), retry_after };
     }
-    if accepted {
-        return Err(SendError::Ambiguous(format!("HTTP {http_status} without a message id")));
-    }
-    Err(SendError::Foreign { http_status, retry_after })
+    SendError::Foreign { http_status, retry_after }
 }
 
 fn first_message(body: &[u8]) -> Option<AcceptedMessage> {
