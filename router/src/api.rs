@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use poem_openapi::{OpenApiService, Tags};
 use service::{health::Health, http::docs, metrics::Metrics, ops::OpsApi};
 
-pub use self::v1::{ConversationsApi, DeadLettersApi, LedgerApi, MessagesApi};
+pub use self::v1::{ConversationsApi, DeadLettersApi, LedgerApi, MessagesApi, ObjectsApi};
 pub use self::{
     access::Access, body_room::BodyRoom, desk::Desk, key_rotation::follow_keys, monitoring::MonitoringApi,
     rate_limit::RateLimitApi, webhook::WebhookApi,
@@ -28,6 +28,7 @@ pub use self::{
 use crate::{
     VERSION,
     clock::Clock,
+    config::view::ConfigView,
     intake::Intake,
     metrics::RouterMetrics,
     routing::LiveTable,
@@ -52,25 +53,30 @@ enum RouterTag {
     /// What became of everything.
     #[oai(rename = "ledger")]
     Ledger,
+    /// Channels and routes, and what became of them.
+    #[oai(rename = "configuration")]
+    Configuration,
     /// How it is now.
     #[oai(rename = "monitoring")]
     Monitoring,
 }
 
 /// The calls that need a key.
-pub type KeyedApi = (MessagesApi, ConversationsApi, DeadLettersApi, LedgerApi, MonitoringApi, RateLimitApi);
+pub type KeyedApi =
+    (MessagesApi, ConversationsApi, DeadLettersApi, LedgerApi, ObjectsApi, MonitoringApi, RateLimitApi);
 
 /// Everything on the main port.
 pub type PublicApi = (WebhookApi, KeyedApi);
 
 /// The calls that need a key, on an engine that runs or, for the document alone, on none.
-pub fn keyed(desk: &Desk, table: &LiveTable) -> KeyedApi {
+pub fn keyed(desk: &Desk, table: &LiveTable, config: ConfigView) -> KeyedApi {
     let (desk, table) = (desk.clone(), table.clone());
     (
         MessagesApi { desk: desk.clone(), table },
         ConversationsApi { desk: desk.clone() },
         DeadLettersApi { desk: desk.clone() },
         LedgerApi { desk: desk.clone() },
+        ObjectsApi { config },
         MonitoringApi { desk: desk.clone() },
         RateLimitApi { desk },
     )
@@ -109,7 +115,7 @@ pub fn document() -> String {
         room: BodyRoom::default(),
         clock: Clock::default(),
     };
-    let public = (webhook, keyed(&Desk::default(), &LiveTable::default()));
+    let public = (webhook, keyed(&Desk::default(), &LiveTable::default(), ConfigView::default()));
     docs::document_of(&service(public, OpsApi::new("router", VERSION, Health::new(), metrics)))
 }
 

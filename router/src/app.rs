@@ -7,26 +7,30 @@ use std::{
 
 use poem::{EndpointExt, Route};
 use service::{
-    health::Health,
+    health::{CheckHandle, Health},
     http::{BindError, Docs, Edge, HttpSettings, Routes},
     logging,
     metrics::Metrics,
     ops::{self, OpsApi, Running},
+    secrets::Secrets,
+    settings::Problems,
     shutdown::Shutdown,
 };
-use whatsapp::client::{Client, InvalidNumber, Number};
+use tokio::sync::watch;
+use whatsapp::client::Client;
 
 use crate::{
     VERSION,
     api::{self, Access, BodyRoom, Desk, PublicApi, WebhookApi},
     backend::BackendClient,
+    config::{
+        self, compile::Compiler, environment, reconcile, source::SourceKind, start::SourceError,
+        view::ConfigView,
+    },
     engine::{Engine, EngineIntake, EngineParts, EngineSettings, rest_in_doubt},
     metrics::RouterMetrics,
     retry::RetryPolicy,
-    routing::{
-        Backend, Channel, DeadLetter, DeliveryPolicy, Events, LiveTable, MarkRead, Route as MessageRoute,
-        Rule, Table, TableError, Wanted, WeightedBackend,
-    },
+    routing::LiveTable,
     settings::Settings,
     store::{self, OpenError, OpenOptions, Store},
 };
@@ -44,9 +48,9 @@ pub enum StartError {
     #[error("DATABASE_URL: {0}")]
     Store(#[from] OpenError),
     #[error(transparent)]
-    Table(#[from] TableError),
-    #[error("the channel default: {0}")]
-    Number(#[from] InvalidNumber),
+    Config(Problems),
+    #[error(transparent)]
+    Source(#[from] SourceError),
     #[error("an HTTP client can't be made: {0}")]
     Client(#[from] reqwest::Error),
     #[error("signals can't be listened to: {0}")]
@@ -76,7 +80,9 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let router_metrics = RouterMetrics::new(&metrics);
     router_metrics.watch_depth(&metrics, store.clone());
     let secrets = service::secrets::watch(settings.secrets.clone(), &metrics);
-    let table = LiveTable::new(table(&settings)?);
+    let table = LiveTable::default();
+    let config_check = health.register("config");
+    let config = configure(&settings, secrets.clone(), &table, &metrics, &router_metrics, config_check)?;
     let engine = Engine::start(EngineParts {
         store,
         table: table.clone(),
@@ -97,7 +103,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         room: BodyRoom::default(),
         clock: settings.testing.clock,
     };
-    let public = (webhook, api::keyed(&Desk::new(engine.clone()), &table));
+    let public = (webhook, api::keyed(&Desk::new(engine.clone()), &table, config));
     let access = Access::new(&settings.api.keys);
     tokio::spawn(api::follow_keys(access.clone(), secrets));
     let ops = OpsApi::new("router", VERSION, health.clone(), metrics.clone());
@@ -154,52 +160,31 @@ async fn serve(
     result.map_err(StartError::Serve)
 }
 
-/// One channel and one route, both called `default`.
-fn table(settings: &Settings) -> Result<Table, StartError> {
-    let whatsapp = &settings.whatsapp;
-    let delivery = &settings.delivery;
-    let name: Arc<str> = Arc::from("default");
-    let channel = Channel {
-        name: name.clone(),
-        number: Number::new(&whatsapp.phone_number_id, &whatsapp.api_version, &whatsapp.access_token)?,
-        app_secrets: whatsapp.app_secrets.clone(),
-        verify_token: whatsapp.verify_token.clone(),
-        limits: settings.limits,
-    };
-    let rule = Rule {
-        label: Rule::label(&name, &name),
-        route: name.clone(),
-        name: name.clone(),
-        matchers: Vec::new(),
-        backends: vec![WeightedBackend { backend: Backend::named(&name, &delivery.backend), weight: 1 }],
-        wanted: Wanted::default(),
-        delivery: DeliveryPolicy {
-            timeout: delivery.backend_timeout,
-            retry: RetryPolicy {
-                attempts: Some(8),
-                backoff: Duration::from_secs(1),
-                max_backoff: Duration::from_secs(300),
-                max_age: Duration::from_secs(86_400),
-            },
-            ambiguous: settings.flow.ambiguous,
-            reply_max_age: delivery.reply_max_age,
-            debounce: settings.flow.debounce,
-            takeover_idle: settings.flow.takeover_idle,
-            undelivered: settings.flow.undelivered.clone(),
-            dead_letter: DeadLetter::default(),
-        },
-        events: Events::default(),
-        mark_read: MarkRead::default(),
-        signer: None,
-    };
-    let route = MessageRoute {
-        name: name.clone(),
-        channels: vec![name],
-        priority: 0,
-        created_at: None,
-        rules: vec![rule],
-    };
-    Ok(Table::new(vec![channel], vec![route])?)
+/// Follows the objects and the secrets from now on. What the environment says has to be right at once: nobody would
+/// look at conditions for it.
+fn configure(
+    settings: &Settings,
+    secrets: watch::Receiver<Secrets>,
+    table: &LiveTable,
+    metrics: &Metrics,
+    router_metrics: &RouterMetrics,
+    check: CheckHandle,
+) -> Result<ConfigView, StartError> {
+    let source = config::start::open(settings)?;
+    let kind = source.kind;
+    reconcile::watch_age(metrics, router_metrics.config.clone(), &source);
+    let compiled = reconcile::start(reconcile::Parts {
+        compiler: Compiler::new(config::start::defaults(settings)),
+        source,
+        secrets,
+        table: table.clone(),
+        metrics: router_metrics.config.clone(),
+        check,
+    });
+    if kind == SourceKind::Environment {
+        environment::judge(&compiled.borrow()).map_err(StartError::Config)?;
+    }
+    Ok(ConfigView { source: kind, compiled })
 }
 
 fn engine_settings(settings: &Settings) -> EngineSettings {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check_config;
 mod check_webhook;
 
 use std::{process::ExitCode, time::Duration};
@@ -11,11 +12,13 @@ use service::{
     settings::{Env, parse_duration},
 };
 
+use self::check_config::CheckConfig;
 use crate::{
-    VERSION, api, app,
+    VERSION, api,
+    app::{self, StartError},
     config::{self, definitions::Definition},
     migrate,
-    settings::Settings,
+    settings::{Settings, Surroundings},
     store::{postgres::Address, sqlite::Location},
 };
 
@@ -31,8 +34,8 @@ struct Cli {
 enum Command {
     /// Serve until SIGTERM or SIGINT (the default)
     Serve,
-    /// Check the settings and say all that is wrong with them; exit code 78 if anything is
-    CheckConfig,
+    /// Check the settings, channels and routes, and say all that is wrong with them; exit code 78 if anything is
+    CheckConfig(CheckConfig),
     /// Call a webhook's address as Meta would and say what comes; exit code 0 or 1
     CheckWebhook(check_webhook::CheckWebhook),
     /// Move everything from an SQLite file to an empty PostgreSQL database, with the router stopped
@@ -88,7 +91,7 @@ pub fn main() -> ExitCode {
     let command = Cli::parse().command.unwrap_or(Command::Serve);
     match command {
         Command::Serve => serve(),
-        Command::CheckConfig => check_config(),
+        Command::CheckConfig(check) => check.run(),
         Command::CheckWebhook(arguments) => check_webhook::run(&arguments),
         Command::Migrate(migrate) => run_migration(&migrate),
         Command::Crd(crd) => cli::print_document(&crd.document()),
@@ -112,8 +115,13 @@ impl Crd {
     }
 }
 
+/// What the settings can't know by themselves.
+fn surroundings() -> Surroundings {
+    Surroundings::default()
+}
+
 fn serve() -> ExitCode {
-    let settings = match Settings::read(&mut Env::from_process()) {
+    let settings = match Settings::read_in(&mut Env::from_process(), &surroundings()) {
         Ok(settings) => settings,
         Err(problems) => return cli::refuse(&problems),
     };
@@ -129,6 +137,7 @@ fn serve() -> ExitCode {
     };
     match runtime.block_on(app::run(settings)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(StartError::Config(problems)) => cli::refuse(&problems),
         Err(error) => cli::fail(&error),
     }
 }
@@ -154,13 +163,6 @@ fn run_migration(arguments: &Migrate) -> ExitCode {
 
 fn parse_location(url: &str) -> Result<Location, String> {
     url.parse()
-}
-
-fn check_config() -> ExitCode {
-    match Settings::read(&mut Env::from_process()) {
-        Ok(_) => cli::print_document("the settings are complete\n"),
-        Err(problems) => cli::refuse(&problems),
-    }
 }
 
 fn healthcheck() -> ExitCode {

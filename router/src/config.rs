@@ -3,11 +3,14 @@
 pub mod compile;
 pub mod compiled;
 pub mod definitions;
+pub mod environment;
 pub mod files;
 pub mod objects;
+pub mod reconcile;
 pub mod reference;
 pub mod report;
 pub mod schema;
 pub mod snapshot;
 pub mod source;
+pub mod start;
 pub mod view;

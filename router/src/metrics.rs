@@ -1,6 +1,7 @@
 //! The router's own metrics, all in one place. Labels are bounded by configuration or by the code; no number,
 //! name, text or id ever is one.
 
+mod config;
 mod flow;
 mod pace;
 
@@ -10,7 +11,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec};
 use service::metrics::{HttpClientMetrics, Metrics};
 use whatsapp::client::{SendError, Sent};
 
-pub use self::{flow::FlowMetrics, pace::PaceMetrics};
+pub use self::{config::ConfigMetrics, flow::FlowMetrics, pace::PaceMetrics};
 use crate::store::Store;
 
 /// Seconds; from a commit or two up to a day of retries.
@@ -36,6 +37,7 @@ pub struct RouterMetrics {
     pub queue_depth: IntGaugeVec,
     pub pace: PaceMetrics,
     pub flow: FlowMetrics,
+    pub config: ConfigMetrics,
     http_client: HttpClientMetrics,
 }
 
@@ -103,6 +105,7 @@ impl RouterMetrics {
             ),
             pace: PaceMetrics::new(metrics),
             flow: FlowMetrics::new(metrics),
+            config: ConfigMetrics::new(metrics),
             http_client: metrics.http_client().clone(),
         }
     }

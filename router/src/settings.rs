@@ -1,6 +1,7 @@
 //! The router's settings from the environment. The reference in docs/CONFIGURATION.md is made by this very code.
 
 mod api;
+mod config;
 mod delivery;
 mod flow;
 mod limits;
@@ -18,6 +19,7 @@ use service::{
 pub(crate) use self::whatsapp::base_url;
 pub use self::{
     api::{ApiSettings, api_keys},
+    config::{ConfigSettings, Surroundings},
     delivery::DeliverySettings,
     flow::FlowSettings,
     testing::TestSettings,
@@ -32,6 +34,7 @@ pub struct Settings {
     pub secrets: SecretOptions,
     pub http: HttpSettings,
     pub log: LogSettings,
+    pub config: ConfigSettings,
     pub whatsapp: WhatsAppSettings,
     pub limits: Limits,
     pub delivery: DeliverySettings,
@@ -44,8 +47,14 @@ pub struct Settings {
 impl Settings {
     /// Reads all of them, so that all problems come to light at once.
     pub fn read(env: &mut Env) -> Result<Self, Problems> {
+        Self::read_in(env, &Surroundings::default())
+    }
+
+    /// The same, where more is known than the variables say.
+    pub fn read_in(env: &mut Env, surroundings: &Surroundings) -> Result<Self, Problems> {
         let secrets = env.use_secrets(secrets::SECRET_NAMES);
-        let whatsapp = WhatsAppSettings::read(env);
+        let config = ConfigSettings::read(env, surroundings);
+        let whatsapp = WhatsAppSettings::read(env, config.as_ref().map(|config| config.source));
         let limits = Limits::read(env);
         let delivery = DeliverySettings::read(env);
         let flow = FlowSettings::read(env);
@@ -69,6 +78,7 @@ impl Settings {
                 secrets: secrets?,
                 http: http?,
                 log: log?,
+                config: config?,
                 whatsapp: whatsapp?,
                 limits: limits?,
                 delivery: delivery?,
@@ -102,7 +112,7 @@ mod tests {
     fn four_values_are_enough() {
         let settings = read(&ENOUGH).unwrap();
         assert_eq!(settings.delivery.backend.as_str(), "http://localhost:8001/");
-        assert_eq!(settings.whatsapp.app_secrets.len(), 1);
+        assert_eq!(settings.whatsapp.phone_number_id.as_deref(), Some("106540352242922"));
         assert_eq!(settings.database, "sqlite://data/router.db".parse().unwrap());
     }
 
@@ -136,7 +146,7 @@ mod tests {
         assert!(read(without).unwrap_err().contains("WHATSAPP_ALLOW_UNSIGNED_WEBHOOKS"));
         let mut allowed = without.to_vec();
         allowed.push(("WHATSAPP_ALLOW_UNSIGNED_WEBHOOKS", "true"));
-        assert!(read(&allowed).unwrap().whatsapp.app_secrets.is_empty());
+        assert!(read(&allowed).unwrap().whatsapp.allow_unsigned);
         allowed.push(("WHATSAPP_WEBHOOK_SECRET", " , "));
         assert!(read(&allowed).is_err(), "a secret that is empty by mistake is no permission");
     }
@@ -155,14 +165,18 @@ mod tests {
 
     #[test]
     fn several_secrets_and_the_other_names_are_read() {
-        let settings = read(&[
-            ENOUGH[0],
-            ENOUGH[1],
-            ("WHATSAPP_VERIFY_TOKEN", "verify"),
-            ("WHATSAPP_APP_SECRET", "old, new"),
-        ])
-        .unwrap();
-        assert_eq!(settings.whatsapp.app_secrets.len(), 2);
+        let pairs =
+            [ENOUGH[0], ENOUGH[1], ("WHATSAPP_VERIFY_TOKEN", "verify"), ("WHATSAPP_APP_SECRET", "old, new")];
+        assert!(read(&pairs).is_ok());
+    }
+
+    #[test]
+    fn channels_that_live_elsewhere_need_no_variables() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut env = Env::from_pairs([("CONFIG_DIR", folder.path().to_str().unwrap())]);
+        let settings = Settings::read(&mut env).unwrap();
+        assert_eq!(settings.whatsapp.phone_number_id, None);
+        assert!(!settings.whatsapp.allow_unsigned);
     }
 
     #[test]

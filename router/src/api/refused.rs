@@ -26,7 +26,7 @@ pub(super) const INVALID: Reason = (
 pub(super) const UNAUTHORIZED: Reason = (401, "The key is missing or wrong (`unauthorized`).");
 pub(super) const NO_KEYS: Reason =
     (403, "No keys are configured (`no_api_keys`): the router's operator sets `ROUTER_API_KEYS`.");
-pub(super) const NOT_FOUND: Reason = (404, "There is nothing with this id (`not_found`).");
+pub(super) const NOT_FOUND: Reason = (404, "There is nothing with this id or name (`not_found`).");
 pub(super) const UNAVAILABLE: Reason = (
     503,
     "Too many calls read at once (`too_many_reads`) or the store does not answer (`store_unavailable`, \
@@ -49,6 +49,12 @@ impl Reasons for Looking {
 pub(super) struct Finding;
 impl Reasons for Finding {
     const ALL: &'static [Reason] = &[INVALID, UNAUTHORIZED, NO_KEYS, NOT_FOUND, UNAVAILABLE];
+}
+
+/// One thing by its name, to look at it.
+pub(super) struct Found;
+impl Reasons for Found {
+    const ALL: &'static [Reason] = &[UNAUTHORIZED, NO_KEYS, NOT_FOUND, UNAVAILABLE];
 }
 
 /// A problem out of `R`. Anything that is a problem becomes one with `?`.

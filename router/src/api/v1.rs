@@ -7,9 +7,11 @@ mod dead_letters_view;
 mod ledger;
 mod message_view;
 mod messages;
+mod objects;
 mod paging;
 mod send;
 
 pub use self::{
     conversations::ConversationsApi, dead_letters::DeadLettersApi, ledger::LedgerApi, messages::MessagesApi,
+    objects::ObjectsApi,
 };

@@ -2,49 +2,29 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use service::settings::Env;
 use url::Url;
 
-/// One Cloud API number with its credentials, and where the Graph API is.
+use crate::config::source::SourceKind;
+
+/// Where the Graph API is, and the channel `default` where the environment is the home of channels.
 #[derive(Debug)]
 pub struct WhatsAppSettings {
-    pub phone_number_id: String,
-    pub access_token: SecretString,
-    pub verify_token: SecretString,
-    /// Empty only when unsigned webhooks are allowed expressly.
-    pub app_secrets: Vec<SecretString>,
+    /// None where channels have another home.
+    pub phone_number_id: Option<String>,
+    /// The channel may do without an app secret.
+    pub allow_unsigned: bool,
     pub api_version: String,
     pub api_base_url: Url,
     pub api_timeout: Duration,
 }
 
 impl WhatsAppSettings {
-    pub(super) fn read(env: &mut Env) -> Option<Self> {
-        let phone_number_id = env
-            .var(
-                "WHATSAPP_PHONE_NUMBER_ID",
-                "id of the number that sends and receives (WhatsApp > API Setup)",
-            )
-            .hint("write the digits shown as \"Phone number ID\", not the phone number itself")
-            .required_with(digits);
-        let access_token = env
-            .var("WHATSAPP_ACCESS_TOKEN", "Graph API token with the permission whatsapp_business_messaging")
-            .secret()
-            .hint(
-                "copy the token from WhatsApp > API Setup, without spaces; what .env.example has is refused",
-            )
-            .required_with(header_value);
-        let verify_token = env
-            .var(
-                "WHATSAPP_WEBHOOK_VERIFY_TOKEN",
-                "token of the webhook's GET handshake, the same as in the app's dashboard",
-            )
-            .alias("WHATSAPP_VERIFY_TOKEN")
-            .secret()
-            .hint("make one up, and enter the same in the app's dashboard; what .env.example has is refused")
-            .required_with(own_secret);
-        let app_secrets = read_app_secrets(env);
+    pub(super) fn read(env: &mut Env, source: Option<SourceKind>) -> Option<Self> {
+        // Without a source there is a problem already; then those of the channel would only lead astray.
+        let is_home = source == Some(SourceKind::Environment);
+        let channel = if is_home { read_channel(env).map(Some) } else { Some(None) };
         let api_version = env
             .var("WHATSAPP_API_VERSION", "version of the Graph API")
             .default("v25.0")
@@ -61,11 +41,10 @@ impl WhatsAppSettings {
             .var("WHATSAPP_API_TIMEOUT", "how long one call of the Graph API may take")
             .default("15s")
             .duration();
+        let channel = channel?;
         Some(Self {
-            phone_number_id: phone_number_id?,
-            access_token: access_token?,
-            verify_token: verify_token?,
-            app_secrets: app_secrets?,
+            allow_unsigned: channel.as_ref().is_some_and(|channel| channel.allow_unsigned),
+            phone_number_id: channel.map(|channel| channel.phone_number_id),
             api_version: api_version?,
             api_base_url: api_base_url?,
             api_timeout: api_timeout?,
@@ -73,9 +52,41 @@ impl WhatsAppSettings {
     }
 }
 
-fn read_app_secrets(env: &mut Env) -> Option<Vec<SecretString>> {
+struct Channel {
+    phone_number_id: String,
+    allow_unsigned: bool,
+}
+
+/// The secrets are looked at so that all problems come to light at once; which values are used is asked of
+/// [`service::secrets`], because they change.
+fn read_channel(env: &mut Env) -> Option<Channel> {
+    let phone_number_id = env
+        .var("WHATSAPP_PHONE_NUMBER_ID", "id of the number that sends and receives (WhatsApp > API Setup)")
+        .hint("write the digits shown as \"Phone number ID\", not the phone number itself")
+        .required_with(digits);
+    let access_token = env
+        .var("WHATSAPP_ACCESS_TOKEN", "Graph API token with the permission whatsapp_business_messaging")
+        .secret()
+        .hint("copy the token from WhatsApp > API Setup, without spaces; what .env.example has is refused")
+        .required_with(header_value);
+    let verify_token = env
+        .var(
+            "WHATSAPP_WEBHOOK_VERIFY_TOKEN",
+            "token of the webhook's GET handshake, the same as in the app's dashboard",
+        )
+        .alias("WHATSAPP_VERIFY_TOKEN")
+        .secret()
+        .hint("make one up, and enter the same in the app's dashboard; what .env.example has is refused")
+        .required_with(own_secret);
+    let allow_unsigned = read_app_secret(env);
+    (access_token?, verify_token?);
+    Some(Channel { phone_number_id: phone_number_id?, allow_unsigned: allow_unsigned? })
+}
+
+/// Whether it may be missing.
+fn read_app_secret(env: &mut Env) -> Option<bool> {
     const NAME: &str = "WHATSAPP_WEBHOOK_SECRET";
-    let secrets = env
+    let secret = env
         .var(NAME, "app secret that signs webhooks; several, separated by commas, while it is being changed")
         .alias("WHATSAPP_APP_SECRET")
         .secret()
@@ -88,32 +99,25 @@ fn read_app_secrets(env: &mut Env) -> Option<Vec<SecretString>> {
         )
         .default("false")
         .boolean()?;
-    let Some(list) = secrets else {
-        if !allow_unsigned {
+    match secret {
+        None if !allow_unsigned => {
             env.problem(
                 NAME,
                 "is not set, so anybody could send webhooks",
                 "copy the app secret from App settings > Basic, or set WHATSAPP_ALLOW_UNSIGNED_WEBHOOKS=true on a machine that nobody else reaches",
             );
+            None
         }
-        return allow_unsigned.then(Vec::new);
-    };
-    let secrets: Vec<SecretString> = list
-        .expose_secret()
-        .split(',')
-        .map(str::trim)
-        .filter(|secret| !secret.is_empty())
-        .map(SecretString::from)
-        .collect();
-    if secrets.is_empty() {
-        env.problem(
-            NAME,
-            "holds no secret between its commas",
-            "write one app secret, or several separated by commas",
-        );
-        return None;
+        Some(secret) if service::secrets::list(&secret).is_empty() => {
+            env.problem(
+                NAME,
+                "holds no secret between its commas",
+                "write one app secret, or several separated by commas",
+            );
+            None
+        }
+        _ => Some(allow_unsigned),
     }
-    Some(secrets)
 }
 
 fn digits(text: &str) -> Result<String, String> {

@@ -7,7 +7,7 @@ use crate::{
     harness::{builder, start},
 };
 
-const CLOSED: [(&str, &str); 11] = [
+const CLOSED: [(&str, &str); 15] = [
     ("GET", "/api/v1/messages"),
     ("POST", "/api/v1/messages"),
     ("GET", "/api/v1/messages/019a1b2c-3d4e-7f50-8a9b-0c1d2e3f4a5b"),
@@ -18,6 +18,10 @@ const CLOSED: [(&str, &str); 11] = [
     ("POST", "/api/v1/dead-letters/replay"),
     ("DELETE", "/api/v1/dead-letters/019a1b2c-3d4e-7f50-8a9b-0c1d2e3f4a5b"),
     ("GET", "/api/v1/ledger"),
+    ("GET", "/api/v1/channels"),
+    ("GET", "/api/v1/channels/default"),
+    ("GET", "/api/v1/routes"),
+    ("GET", "/api/v1/routes/default"),
     ("GET", "/api/v1/conversations/not-a-number"),
 ];
 

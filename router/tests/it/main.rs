@@ -15,6 +15,7 @@ mod api_send;
 mod bounds;
 mod chaos;
 mod check_webhook;
+mod config_files;
 mod crashes;
 mod debounce;
 mod failures;

@@ -102,3 +102,63 @@ async fn health_documents_and_metrics_are_served() {
     assert!(metrics.contains(r#"http_route="/readyz""#), "{metrics}");
     assert!(metrics.contains(r#"http_route="unmatched""#) && !metrics.contains("4711"), "{metrics}");
 }
+
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/config");
+
+#[test]
+fn the_example_folder_is_right_and_what_is_wrong_in_a_folder_is_said_by_object() {
+    let checked = router(&["check-config", "--config-dir", CONFIG, "--skip-secrets"], &[]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!(checked.status.code(), Some(0), "{said}{}", stderr(&checked));
+    assert!(
+        said.contains("Channel/support  (channels.yaml, document 1)") && said.contains("3 objects\n"),
+        "{said}"
+    );
+
+    let checked = router(&["check-config", "--config-dir", CONFIG], &[("REPLY_MAX_AGE", "soon")]);
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert_eq!(checked.status.code(), Some(78), "{said}");
+    assert!(said.contains("SecretNotFound") && said.contains("default/app-secret"), "{said}");
+    assert!(stderr(&checked).contains("REPLY_MAX_AGE"), "problems of the settings are listed too");
+
+    let variables = [
+        ("WHATSAPP_ACCESS_TOKEN", "t"),
+        ("WHATSAPP_VERIFY_TOKEN", "v"),
+        ("WHATSAPP_APP_SECRET", "s"),
+        ("CONFIG_DIR", CONFIG),
+    ];
+    let checked = router(&["check-config"], &variables);
+    assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
+}
+
+#[test]
+fn a_channel_has_one_home() {
+    let mut both = complete("sqlite:///tmp/never-opened.db");
+    both.push(("CONFIG_DIR", CONFIG.to_owned()));
+    let output = with(&both);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stderr(&output).contains("two homes"), "{}", stderr(&output));
+    let output = router(&["serve"], &[("CONFIG_SOURCE", "files"), ("CONFIG_DIR", "/no/such/folder")]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stderr(&output).contains("/no/such/folder"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_only_shows_in_the_objects_stops_the_start_too() {
+    let mut long = complete("sqlite:///proc/no/router.db");
+    long[0].1 = "1".repeat(40);
+    let output = router(
+        &["check-config"],
+        &long.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>(),
+    );
+    assert_eq!(output.status.code(), Some(78));
+    let folder = tempfile::tempdir().unwrap();
+    long[5].1 = format!("sqlite://{}", folder.path().join("router.db").display());
+    let output = with(&long);
+    assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("Channel/default: spec.phoneNumberId: is longer than 32"),
+        "{}",
+        stderr(&output)
+    );
+}

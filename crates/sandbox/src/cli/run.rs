@@ -26,6 +26,9 @@ pub(super) struct RunArguments {
     /// Your own backend instead of the server: the address that has POST /process below it
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
+    /// Folder of Channel and Route objects for the router, instead of one channel and one route; edit them while it runs
+    #[arg(long, value_name = "DIR")]
+    config_dir: Option<PathBuf>,
     /// Folder for the router's database, kept afterwards [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -60,6 +63,9 @@ async fn run(arguments: RunArguments) -> ExitCode {
     if let Some(backend) = arguments.backend {
         // The router checks the address, and says what is wrong with it.
         builder = builder.without_server().router_env("SERVER_BASE_URL", backend);
+    }
+    if let Some(folder) = arguments.config_dir {
+        builder = builder.config_dir(folder);
     }
     if let Some(data) = arguments.data {
         builder = builder.data_dir(data);

@@ -144,6 +144,13 @@ impl StackBuilder {
         self
     }
 
+    /// Channels and routes from this folder instead of the environment. Their objects may name the secrets
+    /// `default/access-token`, `default/verify-token` and `default/app-secret`.
+    pub fn config_dir(self, folder: impl AsRef<Path>) -> Self {
+        let folder = std::path::absolute(folder.as_ref()).unwrap_or_else(|_| folder.as_ref().to_owned());
+        self.router_env("CONFIG_SOURCE", "files").router_env("CONFIG_DIR", folder.to_string_lossy())
+    }
+
     /// Starts everything and answers when all of it is ready and the handshake is made.
     pub async fn start(mut self) -> Result<Stack, StackError> {
         let (router_program, router_arguments) = match self.router_program.take() {

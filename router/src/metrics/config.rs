@@ -1,0 +1,53 @@
+//! What is counted of the configuration objects. A series appears with its first value:
+//! a router without objects has no age of them to alert on.
+
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
+use service::metrics::Metrics;
+
+/// Handles to it all. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ConfigMetrics {
+    reloads: IntCounterVec,
+    sync_age: GaugeVec,
+    objects: IntGaugeVec,
+}
+
+impl ConfigMetrics {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        Self {
+            reloads: metrics.counter_vec(
+                "config_reloads_total",
+                "Times that channels and routes were read again, by source (env, files, kubernetes) and result (ok, partial, failed)",
+                &["source", "result"],
+            ),
+            sync_age: metrics.float_gauge_vec(
+                "config_sync_age_seconds",
+                "Time since the source of the configuration was last known to be in step with this router",
+                &["source"],
+            ),
+            objects: metrics.gauge_vec(
+                "config_objects",
+                "Configuration objects by kind and whether they are accepted (true, false)",
+                &["kind", "accepted"],
+            ),
+        }
+    }
+
+    /// Channels and routes were read again. `result` is `ok`, `partial` (some objects are refused) or `failed`.
+    pub fn reloaded(&self, source: &str, result: &str) {
+        self.reloads.with_label_values(&[source, result]).inc();
+    }
+
+    /// For a source that is watched; to be set before every scrape.
+    pub fn sync_age(&self, source: &str, seconds: f64) {
+        self.sync_age.with_label_values(&[source]).set(seconds);
+    }
+
+    /// How many objects of a kind (`Channel`, `Route`) there are.
+    pub fn objects(&self, kind: &str, accepted: usize, refused: usize) {
+        for (label, count) in [("true", accepted), ("false", refused)] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.objects.with_label_values(&[kind, label]).set(count);
+        }
+    }
+}

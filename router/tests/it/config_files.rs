@@ -1,0 +1,218 @@
+//! Channels and routes in files: edited while the router runs, broken, and taken away.
+
+use std::{fs, path::Path, time::Duration};
+
+use reqwest::Method;
+use sandbox::stack::Stack;
+use serde_json::Value;
+
+use crate::{
+    api_client::{KEY, call, with_keys},
+    harness::{PATIENCE, echoed, get, metric, replies, webhook},
+};
+
+const CHANNEL: &str = "
+apiVersion: whatsapp-router.dev/v1alpha1
+kind: Channel
+metadata: {name: support}
+spec:
+  provider: WhatsAppCloud
+  phoneNumberId: \"106540352242922\"
+  accessTokenRef: {name: default, key: access-token}
+  verification:
+    verifyTokenRef: {name: default, key: verify-token}
+    appSecretRef: {name: default, key: app-secret}
+  limits: {messagesPerSecond: 1000, pairBurst: 1000}
+";
+
+/// The first rule takes what begins with `order`.
+fn routes(orders: &str, rest: &str) -> String {
+    format!(
+        "
+apiVersion: whatsapp-router.dev/v1alpha1
+kind: Route
+metadata: {{name: shop}}
+spec:
+  channelRefs: [{{name: support}}]
+  rules:
+    - name: orders
+      matches: [{{text: {{type: Prefix, value: order}}}}]
+      backends: [{{url: \"{orders}\"}}]
+    - name: default
+      backends: [{{url: \"{rest}\"}}]
+"
+    )
+}
+
+/// As an editor does it: the file is there as a whole or not at all.
+fn write(folder: &Path, name: &str, text: &str) {
+    let new = folder.join(format!(".{name}.new"));
+    fs::write(&new, text).unwrap();
+    fs::rename(new, folder.join(name)).unwrap();
+}
+
+/// A router with these objects; the server answers what its backends are, the simulator's own backend is beside it.
+async fn start(folder: &Path) -> Stack {
+    // Addresses are known only when everything runs, so the routes come afterwards.
+    write(folder, "channel.yaml", CHANNEL);
+    with_keys().config_dir(folder).start().await.unwrap()
+}
+
+async fn ask(stack: &Stack, path: &str) -> Value {
+    let answer = call(stack, Method::GET, path, &[("x-api-key", KEY)], None).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.body
+}
+
+/// The status and the reason of a condition.
+fn condition(object: &Value, kind: &str) -> (String, String) {
+    let conditions = object["status"]["conditions"].as_array().unwrap();
+    let found = conditions.iter().find(|condition| condition["type"] == kind).unwrap();
+    let text = |field: &str| found[field].as_str().unwrap().to_owned();
+    (text("status"), text("reason"))
+}
+
+/// Waits until the list is as wanted.
+async fn until(stack: &Stack, path: &str, is_right: impl Fn(&Value) -> bool) -> Value {
+    let waiting = async {
+        loop {
+            let list = ask(stack, path).await;
+            if is_right(&list) {
+                return list;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    match tokio::time::timeout(PATIENCE, waiting).await {
+        Ok(list) => list,
+        Err(_) => panic!("{path} did not change; the router says:\n{}", stack.router_output()),
+    }
+}
+
+fn is_programmed(list: &Value) -> bool {
+    list["items"].as_array().unwrap().first().is_some_and(|item| condition(item, "Programmed").0 == "True")
+}
+
+async fn say(stack: &Stack, from: &str, wamid: &str, text: &str) {
+    let answer = stack.webhook(webhook(&[(from, wamid, text)])).await.unwrap();
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_is_in_use_for_the_next_message_and_a_broken_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = start(folder.path()).await;
+    let (server, simulator) = (stack.server_url().unwrap().to_owned(), stack.simulator().backend_url());
+    write(folder.path(), "routes.yaml", &routes(&server, &server));
+    let first = until(&stack, "/api/v1/routes", is_programmed).await;
+    assert_eq!(first["source"], "files");
+    assert_eq!(first["items"][0]["origin"], "routes.yaml, document 1");
+    let channels = ask(&stack, "/api/v1/channels").await;
+    assert_eq!(condition(&channels["items"][0], "ResolvedRefs").0, "True");
+    assert_eq!(channels["items"][0]["spec"]["accessTokenRef"]["name"], "default");
+
+    say(&stack, "4915100000001", "wamid.1", "order 1").await;
+    say(&stack, "4915100000002", "wamid.2", "hello").await;
+    replies(&stack, 2).await;
+    assert_eq!(stack.simulator().backend_requests().len(), 0, "the server answered both");
+
+    write(folder.path(), "routes.yaml", &routes(&simulator, &server));
+    let generation = first["generation"].as_u64().unwrap();
+    let second =
+        until(&stack, "/api/v1/routes", |list| list["generation"].as_u64().unwrap() > generation).await;
+    say(&stack, "4915100000001", "wamid.3", "Order 2").await;
+    say(&stack, "4915100000002", "wamid.4", "hello again").await;
+    replies(&stack, 4).await;
+    let asked = stack.simulator().backend_requests();
+    assert_eq!(asked.iter().map(|request| request.text.as_deref()).collect::<Vec<_>>(), [Some("Order 2")]);
+
+    for broken in [
+        "kind: [",
+        "",
+        &routes(&simulator, "http://nowhere:99999"),
+        &routes(&simulator, &server).replace("matches", "matchs"),
+        &routes(&simulator, &server).replace("kind: Route", "kind: Rout"),
+    ] {
+        write(folder.path(), "routes.yaml", broken);
+        let list = until(&stack, "/api/v1/routes", |list| !is_programmed(list)).await;
+        let item = &list["items"][0];
+        assert_eq!(condition(item, "Accepted"), ("False".to_owned(), "Invalid".to_owned()), "{broken}");
+        assert_eq!(condition(item, "Programmed").1, "LastGoodVersion", "{broken}");
+        assert_eq!(item["spec"]["rules"][0]["backends"][0]["url"], *simulator, "what is in use is shown");
+        assert_eq!((&list["generation"], &list["checksum"]), (&second["generation"], &second["checksum"]));
+        write(folder.path(), "routes.yaml", &routes(&simulator, &server));
+        until(&stack, "/api/v1/routes", is_programmed).await;
+    }
+    write(folder.path(), "routes.yaml", "kind: [");
+    until(&stack, "/api/v1/routes", |list| !is_programmed(list)).await;
+    say(&stack, "4915100000001", "wamid.5", "order 3").await;
+    say(&stack, "4915100000002", "wamid.6", "still there?").await;
+    let all = replies(&stack, 6).await;
+    let is_answer = |text: &str| text.contains("'still there?'");
+    assert_eq!(all.iter().filter(|reply| is_answer(&reply.text)).count(), 1);
+    assert!(metric(&stack, "whatsapp_router_config_reloads_total").await >= 3.0);
+
+    let log = stack.router_output();
+    assert!(log.contains("Route/shop: routes.yaml: is not YAML"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_work_of_a_channel_that_is_taken_away_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = start(folder.path()).await;
+    let server = stack.server_url().unwrap().to_owned();
+    // Without a route a message waits.
+    say(&stack, "4915100000001", "wamid.1", "anybody there?").await;
+    fs::remove_file(folder.path().join("channel.yaml")).unwrap();
+    until(&stack, "/api/v1/channels", |list| list["items"].as_array().unwrap().is_empty()).await;
+    write(folder.path(), "routes.yaml", &routes(&server, &server));
+    let routes = until(&stack, "/api/v1/routes", |list| !list["items"].as_array().unwrap().is_empty()).await;
+    assert_eq!(condition(&routes["items"][0], "ResolvedRefs").1, "ChannelNotFound");
+    let refused = stack.webhook(webhook(&[("4915100000001", "wamid.2", "hello?")])).await.unwrap();
+    assert_eq!(refused.status, 503, "a router without channels keeps nothing, so Meta has to");
+    let ledger = ask(&stack, "/api/v1/ledger").await;
+    assert_eq!((&ledger["inbox"]["in_flight"], &ledger["balanced"]), (&1.into(), &true.into()));
+    assert_eq!(stack.simulator().messages().len(), 0);
+
+    write(folder.path(), "channel.yaml", CHANNEL);
+    until(&stack, "/api/v1/routes", is_programmed).await;
+    let answered = replies(&stack, 1).await;
+    assert_eq!(echoed(&answered[0].text), "anybody there?");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_is_shown_as_objects_too() {
+    let stack = with_keys().start().await.unwrap();
+    let list = ask(&stack, "/api/v1/channels").await;
+    assert_eq!((&list["source"], &list["items"][0]["name"]), (&"env".into(), &"default".into()));
+    let route = ask(&stack, "/api/v1/routes/default").await;
+    assert_eq!(route["origin"], "the environment");
+    assert_eq!(condition(&route, "Programmed").0, "True");
+    let missing = call(&stack, Method::GET, "/api/v1/channels/nobody", &[("x-api-key", KEY)], None).await;
+    assert_eq!(missing.code(), (404, "not_found"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_works_with_the_sandbox() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/config");
+    let stack = with_keys().config_dir(folder.path()).start().await.unwrap();
+    let server = stack.server_url().unwrap();
+    for file in ["channels.yaml", "routes.yaml"] {
+        let text = fs::read_to_string(Path::new(example).join(file)).unwrap();
+        write(folder.path(), file, &text.replace("http://localhost:8001", server));
+    }
+    let list = until(&stack, "/api/v1/routes", |list| {
+        let items = list["items"].as_array().unwrap();
+        items.len() == 2 && items.iter().all(|item| condition(item, "Programmed").0 == "True")
+    })
+    .await;
+    assert!(list["problems"].as_array().unwrap().is_empty(), "{list}");
+    say(&stack, "4915100000001", "wamid.1", "order 1").await;
+    say(&stack, "4915100000002", "wamid.2", "hello").await;
+    replies(&stack, 2).await;
+    let text = get(&stack, "/metrics").await.1;
+    for route in ["orders/keyword", "everything-else"] {
+        assert!(text.contains(&format!("route=\"{route}\"")), "{route} took no message: {text}");
+    }
+}
