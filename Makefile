@@ -9,7 +9,7 @@ CARGO ?= cargo
 COMPOSE ?= docker compose
 
 .PHONY: help run sandbox-up build release fmt lint test test-router test-server chaos bench bench-scale openapi crds docs doc deny \
-	kind-up kind-down dev chart-test chart-docs e2e \
+	kind-up kind-down dev chart-test chart-docs e2e release-dry \
 	up down restart logs logs-router logs-server status smoke clean clean-data check-env ngrok \
 	test-router-docker test-server-docker image-sizes
 
@@ -139,6 +139,9 @@ build: ## all binaries, dev profile
 release: ## all binaries, optimised, in target/release
 	@scripts/need cargo cc
 	$(CARGO) build --workspace --bins --locked --release
+
+release-dry: ## what can be tried of a release here: versions, pinned actions, the chart's package, images
+	@scripts/release-dry
 
 fmt: ## format the Rust code
 	@scripts/need cargo

@@ -21,6 +21,19 @@
 {{- else if eq $source "files" }}
 - name: CONFIG_DIR
   value: /etc/whatsapp-router
+{{- else }}
+{{- with $root.Values.config.watchNamespaces }}
+- name: WATCH_NAMESPACES
+  value: {{ join "," . | quote }}
+{{- end }}
+- name: CONFIG_STATUS_UPDATES
+  value: {{ ternary "on" "off" $root.Values.config.statusUpdates | quote }}
+- name: CONFIG_STATUS_LEASE
+  value: {{ include "whatsapp-router.lease" $root }}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- name: POD_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
 {{- end }}
 {{- if eq $root.Values.database.type "sqlite" }}
 - name: DATABASE_URL
