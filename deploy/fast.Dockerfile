@@ -2,16 +2,19 @@
 ARG RUNTIME_IMAGE=gcr.io/distroless/static-debian12:nonroot
 FROM ${RUNTIME_IMAGE} AS runtime
 USER 65532:65532
-CMD ["serve"]
 
+# An ENTRYPOINT forgets the CMD that was inherited, so each has its own.
 FROM runtime AS server
 COPY server /server
 ENTRYPOINT ["/server"]
+CMD ["serve"]
 
 FROM runtime AS sandbox
 COPY sandbox /sandbox
 ENTRYPOINT ["/sandbox"]
+CMD ["serve"]
 
 FROM runtime AS router
 COPY router /router
 ENTRYPOINT ["/router"]
+CMD ["serve"]
