@@ -5,6 +5,7 @@ pub mod compiled;
 pub mod definitions;
 pub mod environment;
 pub mod files;
+pub mod kubernetes;
 pub mod objects;
 pub mod reconcile;
 pub mod reference;

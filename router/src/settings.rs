@@ -4,6 +4,7 @@ mod api;
 mod config;
 mod delivery;
 mod flow;
+mod kubernetes;
 mod limits;
 pub mod secrets;
 mod testing;
@@ -22,6 +23,7 @@ pub use self::{
     config::{ConfigSettings, Surroundings},
     delivery::DeliverySettings,
     flow::FlowSettings,
+    kubernetes::KubernetesSettings,
     testing::TestSettings,
     whatsapp::WhatsAppSettings,
 };
@@ -40,6 +42,7 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     pub flow: FlowSettings,
     pub database: DatabaseUrl,
+    pub kubernetes: KubernetesSettings,
     pub testing: TestSettings,
     pub api: ApiSettings,
 }
@@ -69,6 +72,7 @@ impl Settings {
             .hint("write sqlite://data/router.db for a file in the folder data, sqlite:///data/router.db for an absolute path, postgres://user:password@host:5432/database for PostgreSQL")
             .secret()
             .parse::<DatabaseUrl>();
+        let kubernetes = KubernetesSettings::read(env);
         let api = ApiSettings::read(env);
         let http = HttpSettings::read(env, "ROUTER_LISTEN", "0.0.0.0:8000");
         let log = LogSettings::read(env);
@@ -85,6 +89,7 @@ impl Settings {
                 flow: flow?,
                 database: database?,
                 api: api?,
+                kubernetes: kubernetes?,
                 testing: testing?,
             })
         })();

@@ -198,4 +198,4 @@ fn shadowed(table: &Table) -> BTreeMap<String, Vec<String>> {
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -53,7 +53,12 @@ pub struct SyncClock(Arc<Mutex<Option<Instant>>>);
 impl SyncClock {
     /// What the source has is what there is, now.
     pub fn synced(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.synced_at(Instant::now());
+    }
+
+    /// What the source has was what there is at that time.
+    pub fn synced_at(&self, at: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
     /// How long ago that was; nothing for a source that never changes, or has not begun.

@@ -15,7 +15,7 @@ use crate::{
     routing::{Ambiguity, DeadLetter, matching::Facts},
 };
 
-pub(super) fn defaults() -> Defaults {
+pub(in crate::config) fn defaults() -> Defaults {
     Defaults {
         limits: Limits::default(),
         delivery: DeliveryPolicy {
@@ -39,7 +39,7 @@ pub(super) fn defaults() -> Defaults {
     }
 }
 
-pub(super) fn channel(name: &str, number: &str) -> Value {
+pub(in crate::config) fn channel(name: &str, number: &str) -> Value {
     json!({
         "apiVersion": "whatsapp-router.dev/v1alpha1", "kind": "Channel", "metadata": {"name": name},
         "spec": {
@@ -60,7 +60,7 @@ pub(super) fn route(name: &str, channel: &str, rules: Value) -> Value {
     })
 }
 
-pub(super) fn rule(name: &str) -> Value {
+pub(in crate::config) fn rule(name: &str) -> Value {
     json!({"name": name, "backends": [{"url": format!("http://{name}:8080")}]})
 }
 
@@ -91,7 +91,7 @@ pub(super) const SECRETS: [(&str, &str, &str); 5] = [
     ("app", "app-secret", "secret"),
 ];
 
-pub(super) fn secrets() -> Secrets {
+pub(in crate::config) fn secrets() -> Secrets {
     Secrets::from_pairs(SECRETS)
 }
 

@@ -1,0 +1,105 @@
+//! Events for people who ask `kubectl describe` or `kubectl events` why an object is not in use.
+
+use std::time::Duration;
+
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, events::v1::Event},
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
+    jiff::Timestamp,
+};
+use kube::{Api, Client, api::PostParams};
+use tokio::time::{Instant, timeout};
+
+use super::{status::Notice, world::LiveObject};
+use crate::config::{
+    objects::{API_VERSION, ConditionType},
+    snapshot::ObjectId,
+};
+
+/// Limits of the API server for an event's note and for the name of a reporter.
+const MOST_OF_A_NOTE: usize = 1_000;
+const MOST_OF_A_NAME: usize = 128;
+const CONTROLLER: &str = "whatsapp-router.dev/router";
+/// So many at once, as when a channel that many routes name goes.
+const BURST: f64 = 25.0;
+const PER_SECOND: f64 = 0.2;
+
+/// Sends events, and leaves some out when they become too many: the conditions say the same.
+pub(super) struct Recorder {
+    client: Client,
+    reporter: String,
+    answer: Duration,
+    left: f64,
+    at: Instant,
+}
+
+impl Recorder {
+    pub(super) fn new(client: Client, reporter: &str, answer: Duration) -> Self {
+        let reporter = reporter.chars().take(MOST_OF_A_NAME).collect();
+        Self { client, reporter, answer, left: BURST, at: Instant::now() }
+    }
+
+    /// What came of it: `ok`, `failed` or `limited`.
+    pub(super) async fn tell(&mut self, id: &ObjectId, live: &LiveObject, notice: &Notice) -> &'static str {
+        if !self.may() {
+            return "limited";
+        }
+        let api = Api::<Event>::namespaced(self.client.clone(), &live.namespace);
+        let event = event(id, live, notice, &self.reporter, Timestamp::now());
+        match timeout(self.answer, api.create(&PostParams::default(), &event)).await {
+            Ok(Ok(_)) => "ok",
+            Ok(Err(error)) => {
+                tracing::debug!(object = %id, %error, "an event could not be sent");
+                "failed"
+            }
+            Err(_) => "failed",
+        }
+    }
+
+    fn may(&mut self) -> bool {
+        let now = Instant::now();
+        self.left = (self.left + now.duration_since(self.at).as_secs_f64() * PER_SECOND).min(BURST);
+        self.at = now;
+        let may = self.left >= 1.0;
+        if may {
+            self.left -= 1.0;
+        }
+        may
+    }
+}
+
+fn event(id: &ObjectId, live: &LiveObject, notice: &Notice, reporter: &str, now: Timestamp) -> Event {
+    let action = match notice.kind {
+        ConditionType::Accepted => "Accept",
+        ConditionType::ResolvedRefs => "ResolveRefs",
+        ConditionType::Programmed => "Program",
+    };
+    let note = match (notice.message.as_str(), notice.is_good) {
+        ("", true) => "it is right again",
+        ("", false) => "see the object's conditions",
+        (message, _) => message,
+    };
+    Event {
+        metadata: ObjectMeta {
+            generate_name: Some(format!("{}.", id.name)),
+            namespace: Some(live.namespace.clone()),
+            ..ObjectMeta::default()
+        },
+        action: Some(action.to_owned()),
+        event_time: Some(MicroTime(now)),
+        note: Some(note.chars().take(MOST_OF_A_NOTE).collect()),
+        reason: Some(notice.reason.to_owned()),
+        regarding: Some(ObjectReference {
+            api_version: Some(API_VERSION.to_owned()),
+            kind: Some(id.kind.as_str().to_owned()),
+            name: Some(id.name.clone()),
+            namespace: Some(live.namespace.clone()),
+            uid: Some(live.uid.clone()),
+            ..ObjectReference::default()
+        }),
+        reporting_controller: Some(CONTROLLER.to_owned()),
+        reporting_instance: Some(reporter.to_owned()),
+        type_: Some(if notice.is_good { "Normal" } else { "Warning" }.to_owned()),
+        ..Event::default()
+    }
+}

@@ -1,0 +1,193 @@
+//! From what became of an object to what its status has to say, and what is news in that. Pure.
+
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
+
+use super::world::LiveObject;
+use crate::config::{
+    compiled::{self, ObjectReport, Status},
+    objects::{ConditionType, ObjectStatus},
+};
+
+/// The API server refuses longer ones.
+const MOST_CHARACTERS: usize = 32_768;
+
+/// A change of a condition that people should hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Notice {
+    pub(super) kind: ConditionType,
+    pub(super) is_good: bool,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+}
+
+/// What to write, or nothing when the object says it already. The times at which conditions changed are kept.
+pub(super) fn due(report: &ObjectReport, live: &LiveObject, now: Timestamp) -> Option<ObjectStatus> {
+    // Of another version than the cluster has now: the next compile is about to follow.
+    if report.generation.is_some_and(|generation| generation != live.generation) {
+        return None;
+    }
+    let before = live.status.as_ref();
+    let conditions: Vec<_> =
+        report.conditions.iter().map(|condition| written(condition, live, now)).collect();
+    let same = before.is_some_and(|before| {
+        before.observed_generation == Some(live.generation)
+            && conditions.iter().all(|condition| before.conditions.contains(condition))
+    });
+    (!same).then_some(ObjectStatus { observed_generation: Some(live.generation), conditions })
+}
+
+fn written(condition: &compiled::Condition, live: &LiveObject, now: Timestamp) -> Condition {
+    let status = condition.status.as_str();
+    let since = found(live, condition.kind)
+        .filter(|before| before.status == status)
+        .map_or(Time(now), |before| before.last_transition_time.clone());
+    Condition {
+        type_: condition.kind.as_str().to_owned(),
+        status: status.to_owned(),
+        reason: condition.reason.as_str().to_owned(),
+        message: condition.message.chars().take(MOST_CHARACTERS).collect(),
+        last_transition_time: since,
+        observed_generation: Some(live.generation),
+    }
+}
+
+fn found(live: &LiveObject, kind: ConditionType) -> Option<&Condition> {
+    live.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == kind.as_str())
+}
+
+/// What is wrong with an object since the last status, and what is right again.
+pub(super) fn news(report: &ObjectReport, live: &LiveObject) -> Vec<Notice> {
+    [ConditionType::Accepted, ConditionType::ResolvedRefs]
+        .into_iter()
+        .filter_map(|kind| {
+            let now = report.condition(kind);
+            let before = found(live, kind);
+            let was_bad = before.is_some_and(|before| before.status == "False");
+            let is_news = match now.status {
+                Status::False => {
+                    !was_bad || before.is_some_and(|before| before.reason != now.reason.as_str())
+                }
+                Status::True => was_bad,
+                Status::Unknown => false,
+            };
+            is_news.then(|| Notice {
+                kind,
+                is_good: now.status == Status::True,
+                reason: now.reason.as_str(),
+                message: now.message.clone(),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{
+        objects::Reason,
+        snapshot::{Kind, ObjectId},
+    };
+
+    fn report(accepted: Status, reason: Reason, message: &str) -> ObjectReport {
+        let condition = |kind, status, reason, message: &str| compiled::Condition {
+            kind,
+            status,
+            reason,
+            message: message.to_owned(),
+        };
+        ObjectReport {
+            id: ObjectId { kind: Kind::Route, name: "orders".to_owned() },
+            origin: "namespace shop".to_owned(),
+            generation: Some(3),
+            spec: None,
+            conditions: [
+                condition(ConditionType::Accepted, accepted, reason, message),
+                condition(ConditionType::ResolvedRefs, Status::True, Reason::ResolvedRefs, ""),
+                condition(ConditionType::Programmed, accepted, Reason::Programmed, ""),
+            ],
+        }
+    }
+
+    fn live(status: Option<ObjectStatus>) -> LiveObject {
+        LiveObject {
+            namespace: "shop".to_owned(),
+            uid: "u".to_owned(),
+            generation: 3,
+            version: "7".to_owned(),
+            status,
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn it_is_written_once_and_the_times_of_changes_stay() {
+        let good = report(Status::True, Reason::Accepted, "");
+        let first = due(&good, &live(None), at(10)).unwrap();
+        assert_eq!(first.observed_generation, Some(3));
+        assert_eq!(first.conditions.len(), 3);
+        assert_eq!(due(&good, &live(Some(first.clone())), at(20)), None);
+
+        let bad = report(Status::False, Reason::Invalid, "spec.rules: is missing");
+        let second = due(&bad, &live(Some(first)), at(20)).unwrap();
+        let times: Vec<_> =
+            second.conditions.iter().map(|it| it.last_transition_time.0.as_second()).collect();
+        assert_eq!(times, [20, 10, 20], "only what changed has a new time");
+
+        let other_words = report(Status::False, Reason::Invalid, "other words");
+        let third = due(&other_words, &live(Some(second)), at(30)).unwrap();
+        assert_eq!(third.conditions[0].last_transition_time.0, at(20), "it is as false as before");
+    }
+
+    #[test]
+    fn conditions_of_others_are_left_alone_and_do_not_matter() {
+        let good = report(Status::True, Reason::Accepted, "");
+        let mut status = due(&good, &live(None), at(10)).unwrap();
+        let mut foreign = status.conditions[0].clone();
+        foreign.type_ = "example.com/Reviewed".to_owned();
+        status.conditions.insert(0, foreign);
+        assert_eq!(due(&good, &live(Some(status)), at(20)), None);
+    }
+
+    #[test]
+    fn a_report_of_another_generation_is_not_written() {
+        let mut old = report(Status::True, Reason::Accepted, "");
+        old.generation = Some(2);
+        assert_eq!(due(&old, &live(None), at(10)), None);
+    }
+
+    #[test]
+    fn a_new_generation_is_written_though_nothing_else_changed() {
+        let good = report(Status::True, Reason::Accepted, "");
+        let mut status = due(&good, &live(None), at(10)).unwrap();
+        status.observed_generation = Some(2);
+        for condition in &mut status.conditions {
+            condition.observed_generation = Some(2);
+        }
+        let next = due(&good, &live(Some(status)), at(20)).unwrap();
+        assert_eq!(next.conditions[0].observed_generation, Some(3));
+        assert_eq!(next.conditions[0].last_transition_time.0, at(10));
+    }
+
+    #[test]
+    fn only_what_became_wrong_or_right_again_is_news() {
+        let good = report(Status::True, Reason::Accepted, "");
+        let bad = report(Status::False, Reason::Invalid, "why");
+        let conflicted = report(Status::False, Reason::Conflicted, "why");
+        let after = |report: &ObjectReport| live(due(report, &live(None), at(10)));
+        assert_eq!(news(&good, &live(None)), [], "a new object that is right is no news");
+        let notices = news(&bad, &live(None));
+        assert_eq!(notices.len(), 1);
+        assert!(!notices[0].is_good);
+        assert_eq!((notices[0].reason, notices[0].message.as_str()), ("Invalid", "why"));
+        assert_eq!(news(&bad, &after(&bad)), []);
+        assert_eq!(news(&conflicted, &after(&bad)).len(), 1, "wrong for another reason");
+        let again = news(&good, &after(&bad));
+        assert!(again[0].is_good && again[0].kind == ConditionType::Accepted);
+    }
+}
