@@ -24,7 +24,11 @@ use crate::{
     api::{self, Access, BodyRoom, Desk, PublicApi, WebhookApi},
     backend::BackendClient,
     config::{
-        self, compile::Compiler, environment, reconcile, source::SourceKind, start::SourceError,
+        self,
+        compile::Compiler,
+        environment, kubernetes, reconcile,
+        source::{Source, SourceKind},
+        start::SourceError,
         view::ConfigView,
     },
     engine::{Engine, EngineIntake, EngineParts, EngineSettings, rest_in_doubt},
@@ -51,6 +55,8 @@ pub enum StartError {
     Config(Problems),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error(transparent)]
+    Cluster(#[from] kubernetes::ConnectError),
     #[error("an HTTP client can't be made: {0}")]
     Client(#[from] reqwest::Error),
     #[error("signals can't be listened to: {0}")]
@@ -82,7 +88,16 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let secrets = service::secrets::watch(settings.secrets.clone(), &metrics);
     let table = LiveTable::default();
     let config_check = health.register("config");
-    let config = configure(&settings, secrets.clone(), &table, &metrics, &router_metrics, config_check)?;
+    let home = match settings.config.source {
+        SourceKind::Kubernetes => {
+            Some(kubernetes::Home::open(&settings.kubernetes, health.register("kubernetes")).await?)
+        }
+        SourceKind::Environment | SourceKind::Files => None,
+    };
+    let source = config::start::open(&settings, home.as_ref())?;
+    let config =
+        configure(&settings, source, secrets.clone(), &table, &metrics, &router_metrics, config_check)?;
+    let writing = home.map(|home| home.write(config.compiled.clone(), &metrics, shutdown.clone()));
     let engine = Engine::start(EngineParts {
         store,
         table: table.clone(),
@@ -124,7 +139,14 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
 
     let since_signal = signalled.await.map_or(Duration::ZERO, |at| at.elapsed());
     let left = SHUTDOWN_BUDGET.saturating_sub(since_signal).max(LEAST_FINISH_TIME);
-    if tokio::time::timeout(left, engine.idle()).await.is_err() {
+    let rest = async {
+        engine.idle().await;
+        if let Some(writing) = writing {
+            // That it panicked was logged; here only its end counts.
+            let _ = writing.await;
+        }
+    };
+    if tokio::time::timeout(left, rest).await.is_err() {
         tracing::warn!("some work was still in flight; it goes on after the next start");
     }
     tracing::info!("stopped");
@@ -164,13 +186,13 @@ async fn serve(
 /// look at conditions for it.
 fn configure(
     settings: &Settings,
+    source: Source,
     secrets: watch::Receiver<Secrets>,
     table: &LiveTable,
     metrics: &Metrics,
     router_metrics: &RouterMetrics,
     check: CheckHandle,
 ) -> Result<ConfigView, StartError> {
-    let source = config::start::open(settings)?;
     let kind = source.kind;
     reconcile::watch_age(metrics, router_metrics.config.clone(), &source);
     let compiled = reconcile::start(reconcile::Parts {

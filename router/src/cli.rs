@@ -117,7 +117,7 @@ impl Crd {
 
 /// What the settings can't know by themselves.
 fn surroundings() -> Surroundings {
-    Surroundings::default()
+    Surroundings { config_dir: None, knows_kinds: Some(config::kubernetes::cluster::is_home) }
 }
 
 fn serve() -> ExitCode {

@@ -5,6 +5,7 @@ mod backoff;
 pub mod cluster;
 mod election;
 mod events;
+mod home;
 mod lease;
 mod metrics;
 mod scope;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use self::{
     cluster::{Cluster, ConnectError},
+    home::Home,
     lease::{LeaseName, LeaseTimes, campaign},
     metrics::KubernetesMetrics,
     world::{Live, LiveObject},

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::{
     compile::Defaults,
-    environment, files,
+    environment, files, kubernetes,
     source::{Source, SourceKind, SyncClock},
 };
 use crate::{
@@ -20,8 +20,10 @@ use crate::{
 pub enum SourceError {
     #[error("CONFIG_DIR: {} can't be read ({error}): name a folder that exists and that the router may read", .path.display())]
     Folder { path: PathBuf, error: std::io::Error },
-    #[error("CONFIG_SOURCE is kubernetes, which this program can't watch: set it to env or files")]
-    NoKubernetes,
+    #[error(
+        "CONFIG_SOURCE is {0}, and what that needs is not there; this is a mistake of the program, please report it"
+    )]
+    Incomplete(SourceKind),
 }
 
 /// What objects leave out is what the settings say.
@@ -52,8 +54,11 @@ pub fn defaults(settings: &Settings) -> Defaults {
     }
 }
 
-/// The source that the settings name. Needs a Tokio runtime.
-pub fn open(settings: &Settings) -> Result<Source, SourceError> {
+/// The source that the settings name; `kubernetes` is open when that is it. Needs a Tokio runtime.
+pub fn open(settings: &Settings, kubernetes: Option<&kubernetes::Home>) -> Result<Source, SourceError> {
+    if let Some(home) = kubernetes {
+        return Ok(home.source());
+    }
     let config = &settings.config;
     match (config.source, &config.dir, &settings.whatsapp.phone_number_id) {
         (SourceKind::Files, Some(path), _) => {
@@ -64,9 +69,7 @@ pub fn open(settings: &Settings) -> Result<Source, SourceError> {
             let (_, snapshots) = watch::channel(Some(snapshot));
             Ok(Source { kind: SourceKind::Environment, snapshots, sync: SyncClock::default() })
         }
-        // Reading the settings makes sure of what the other two need.
-        (SourceKind::Kubernetes | SourceKind::Environment | SourceKind::Files, _, _) => {
-            Err(SourceError::NoKubernetes)
-        }
+        // Reading the settings makes sure of what they need.
+        (kind, _, _) => Err(SourceError::Incomplete(kind)),
     }
 }
