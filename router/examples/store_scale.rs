@@ -212,12 +212,13 @@ async fn whole_way(store: &dyn Store, contact: usize, index: usize) -> Result<()
     for state in [DeliveryState::Delivered, DeliveryState::Read] {
         let mut delivery = empty(300);
         delivery.statuses.push(NewStatus {
-            seen_key: SeenKey::new(&["status", &wamid, state.as_str()]),
+            seen_key: SeenKey::in_time(now() / 1_000_000, &["status", &wamid, state.as_str()]),
             wamid: wamid.clone(),
             message: Some(reply.id),
             state,
             at: now(),
             error: None,
+            is_plain: true,
         });
         store.accept(delivery, 0).await?;
     }

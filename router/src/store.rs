@@ -17,6 +17,7 @@ pub mod postgres;
 mod sends;
 mod shared_state;
 pub mod sqlite;
+mod statuses;
 mod trace;
 mod types;
 mod upkeep;

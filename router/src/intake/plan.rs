@@ -154,14 +154,20 @@ fn new_status(status: &Status, state: DeliveryState, channel: &Channel, now: Mic
         .next()
         .map_or("", String::as_str);
     NewStatus {
-        seen_key: SeenKey::new(&[
-            "status",
-            channel.number.phone_number_id(),
-            &status.id,
-            status.status.as_str(),
-            recipient,
-            &timestamp,
-        ]),
+        seen_key: SeenKey::in_time(
+            status.timestamp.unwrap_or_default(),
+            &[
+                "status",
+                channel.number.phone_number_id(),
+                &status.id,
+                status.status.as_str(),
+                recipient,
+                &timestamp,
+            ],
+        ),
+        is_plain: status.timestamp.is_some()
+            && status.recipient_participant_id.is_none()
+            && status.status != StatusKind::Played,
         wamid: status.id.clone(),
         message: status.callback_data.as_deref().and_then(MessageId::from_callback_data),
         state,

@@ -69,6 +69,7 @@ fn statuses(list: &[(&str, Option<MessageId>, DeliveryState)]) -> Delivery {
             state: *state,
             at: now(),
             error: None,
+            is_plain: true,
         })
         .collect();
     delivery
@@ -134,6 +135,7 @@ pub(crate) async fn all(store: &dyn Store) {
     leases::an_expired_lease_of_the_outbox_rests_first(store).await;
     outbox::replies_open_the_outbox(store).await;
     outbox::statuses_only_move_forward_and_may_come_first(store).await;
+    outbox::a_status_is_stored_once(store).await;
     outbox::several_messages_end_as_one_call(store).await;
     outbox::what_is_known_of_a_conversation_comes_with_its_items(store).await;
     identity::both_identifiers_lead_to_one_conversation(store).await;

@@ -12,6 +12,7 @@ mod book;
 mod channels;
 mod connect;
 mod dead_letters;
+mod expiry;
 mod finish;
 mod jobs;
 mod lanes;
@@ -48,6 +49,7 @@ use uuid::Uuid;
 use self::{
     accept::{AcceptCall, Accepts},
     connect::{Connector, Purpose},
+    expiry::Expiries,
     finish::{Ends, LaneCall},
     jobs::{Job, Jobs},
     lanes::Tokens,
@@ -84,6 +86,7 @@ struct Shared {
     gauges: Arc<Gauges>,
     lease_time: Duration,
     uncertain_wait: Micros,
+    expiries: Expiries,
     clock: Clock,
     /// How far the database's clock is ahead of ours, when that is worth a word.
     skew: AtomicI64,
@@ -170,6 +173,7 @@ impl PostgresStore {
             gauges: gauges.clone(),
             lease_time: options.lease_time,
             uncertain_wait: micros(options.uncertain_wait),
+            expiries: Expiries::new(options.lease_time),
             clock: options.clock,
             skew: AtomicI64::new(0),
             news: Notify::new(),

@@ -56,7 +56,7 @@ impl Queue {
     }
 }
 
-/// What makes an item recognisable when Meta delivers it again: the first half of a SHA-256.
+/// What makes an item recognisable when Meta delivers it again: the first half of a SHA-256, or less of it behind a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeenKey(pub [u8; 16]);
 
@@ -71,6 +71,14 @@ impl SeenKey {
         let mut key = [0; 16];
         key.copy_from_slice(&hash.finalize()[..16]);
         Self(key)
+    }
+
+    /// For items with a time that is part of what they are, in seconds: their keys lie in the order of time, so that
+    /// those of the moment share a few pages of the database, however many there are in all.
+    pub fn in_time(seconds: i64, parts: &[&str]) -> Self {
+        let mut key = Self::new(parts);
+        key.0[..4].copy_from_slice(&u32::try_from(seconds).unwrap_or_default().to_be_bytes());
+        key
     }
 }
 
@@ -133,6 +141,8 @@ pub struct NewStatus {
     pub state: DeliveryState,
     pub at: Micros,
     pub error: Option<String>,
+    /// `at` is Meta's own and there is one recipient: a message with this time for this state has had this status.
+    pub is_plain: bool,
 }
 
 /// A message that a person of the business typed on the phone (`smb_message_echoes`): stored as an outbound message
@@ -370,6 +380,10 @@ mod tests {
     fn seen_keys_depend_on_where_the_parts_end() {
         assert_ne!(SeenKey::new(&["a", "bc"]), SeenKey::new(&["ab", "c"]));
         assert_eq!(SeenKey::new(&["a", "bc"]), SeenKey::new(&["a", "bc"]));
+        let (early, late) =
+            (SeenKey::in_time(1_700_000_000, &["z"]), SeenKey::in_time(1_700_000_001, &["a"]));
+        assert!(early.0 < late.0 && early != SeenKey::in_time(1_700_000_000, &["y"]));
+        assert_eq!(SeenKey::in_time(-1, &["a"]), SeenKey::in_time(i64::MAX, &["a"]), "no time that can be");
     }
 
     #[test]

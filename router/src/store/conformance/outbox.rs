@@ -70,6 +70,53 @@ pub(super) async fn statuses_only_move_forward_and_may_come_first(store: &dyn St
     assert_eq!(store.message_state(by_wamid.id).await.unwrap().as_deref(), Some("read"));
 }
 
+pub(super) async fn a_status_is_stored_once(store: &dyn Store) {
+    use DeliveryState::*;
+    let claim = accepted(store, delivery("62", "o1")).await;
+    let opened = answered(store, &claim, &[reply()]).await;
+    let id = opened.item.id;
+    store.finish(opened.lease, &opened.item, sent("wamid.once"), Finish::default()).await.unwrap();
+    let at = |seconds: i64| 1_800_000_000_000_000 + seconds * 1_000_000;
+    let one = async |state: DeliveryState, seconds: i64, recipient: &str, message: Option<MessageId>| {
+        let mut delivery = batch(&[]);
+        delivery.statuses.push(NewStatus {
+            seen_key: SeenKey::in_time(
+                at(seconds),
+                &["once", state.as_str(), recipient, &seconds.to_string()],
+            ),
+            wamid: "wamid.once".to_owned(),
+            message,
+            state,
+            at: at(seconds),
+            error: None,
+            is_plain: recipient.is_empty(),
+        });
+        store.accept(delivery, 0).await.unwrap().duplicates
+    };
+    for (state, seconds, recipient, message, duplicates, why) in [
+        (Sent, 1, "", Some(id), 0, "Graph's answer is no status"),
+        (Sent, 1, "", None, 1, "however it names the message"),
+        (Delivered, 2, "", Some(id), 0, "new"),
+        (Delivered, 2, "", Some(id), 1, "again"),
+        (Delivered, 2, "", None, 1, "again, by its wamid"),
+        (Delivered, 3, "", Some(id), 0, "another time is another status"),
+        (Delivered, 3, "", Some(id), 1, "which is known then too"),
+        (Delivered, 2, "somebody in a group", Some(id), 0, "each recipient has their own"),
+        (Delivered, 2, "somebody in a group", Some(id), 1, "once"),
+        (Read, 4, "", None, 0, "new"),
+        (Read, 4, "", Some(id), 1, "again"),
+        (Delivered, 2, "", Some(id), 1, "also when the message has moved on"),
+        (Failed, 5, "", Some(id), 0, "new, though it comes too late"),
+        (Failed, 5, "", Some(id), 1, "again"),
+    ] {
+        let found = one(state, seconds, recipient, message).await;
+        assert_eq!(found, duplicates, "{state:?} after {seconds} s {recipient}: {why}");
+    }
+    let message = store.message(id).await.unwrap().unwrap();
+    assert_eq!((&*message.state, message.delivered_at, message.read_at), ("read", Some(at(2)), Some(at(4))));
+    assert_eq!(message.failed_at, Some(at(5)));
+}
+
 pub(super) async fn several_messages_end_as_one_call(store: &dyn Store) {
     let claim = accepted(store, batch(&[("53", "j1"), ("53", "j2"), ("53", "j3"), ("53", "j4")])).await;
     let items = store.pending(claim.lease, 3).await.unwrap();

@@ -137,6 +137,7 @@ impl Run {
             state,
             at: now(),
             error: None,
+            is_plain: self.dice.one_in(2),
         }];
         self.store().accept(delivery, 0).await.unwrap();
         self.shadow.status(id, state);

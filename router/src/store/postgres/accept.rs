@@ -39,7 +39,8 @@ const TOUCH: &str = "UPDATE conversation c SET last_inbound_at = greatest(c.last
      RETURNING c.id, c.last_inbound_at, c.taken_over_until, c.pair_free_at";
 
 /// Nobody else makes inbox lanes of conversations that we have locked, but for a replay.
-const BUSY: &str = "SELECT conversation FROM lane WHERE queue = 1 AND conversation = ANY($1)";
+const BUSY: &str = "SELECT conversation FROM lane WHERE queue = 1 AND conversation = ANY($1)
+     AND (token <> 0 OR due_at IS NOT NULL)";
 
 pub(super) const NEW_SEQS: &str = "SELECT nextval('message_seq') FROM generate_series(1, $1::bigint)";
 
@@ -236,7 +237,7 @@ impl Accepts {
         }
         pipe.push(COMMIT, vec![]).await;
         let mut answers = pipe.answers().await?;
-        let made = opened(&answers.take(lanes_at))?;
+        let made = opened(&answers.take(lanes_at), &lanes.ids, &lanes.tokens)?;
         self.tokens.settle();
         lanes.hand_out(&made, &stored, &seqs, &standings, &mut accepted);
         let orphans = advance.orphans();

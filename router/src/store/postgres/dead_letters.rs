@@ -93,7 +93,7 @@ async fn put_back(
     let heads = pipe.push(HEADS, vec![&number, &lanes]).await;
     let revived = pipe.push(REVIVE, vec![&seqs, &state]).await;
     let mut answers = pipe.answers().await?;
-    let made = opened(&answers.take(made))?;
+    let made = opened(&answers.take(made), &lanes, &none)?;
     let mut displaced = HashMap::new();
     for row in answers.take(heads) {
         let (lane, head): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);

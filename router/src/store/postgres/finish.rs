@@ -18,7 +18,7 @@ pub(super) use self::columns::{OUTBOUND, first_item};
 use super::{
     Reply, Shared,
     accept::NEW_SEQS,
-    lanes::{HEADS, OPEN_LANES, Tokens, opened, read_item, read_standing},
+    lanes::{HEADS, OPEN_LANES, Tokens, clock, opened, read_item, read_standing},
     session::{Failure, Params, Session, numbers},
     tally::Tallies,
     writer::Batch,
@@ -49,8 +49,13 @@ const TAKE: &str =
      DELETE FROM work w USING held u WHERE w.queue = $1 AND w.conversation = u.c AND w.seq = u.s
      RETURNING w.conversation, w.seq, w.attempts, w.bytes";
 
-const REMOVE: &str = "DELETE FROM lane l WHERE l.queue = $1 AND l.conversation = ANY($2)
-     AND NOT EXISTS (SELECT 1 FROM work w WHERE w.queue = l.queue AND w.conversation = l.conversation)";
+/// See the migration `0003_idle_lanes`.
+const REST: &str = concat!(
+    "UPDATE lane l SET token = 0, owner = NULL, uncertain = false, leased_until = ",
+    clock!(),
+    " WHERE l.queue = $1 AND l.conversation = ANY($2)
+     AND NOT EXISTS (SELECT 1 FROM work w WHERE w.queue = l.queue AND w.conversation = l.conversation)"
+);
 
 #[derive(Debug)]
 pub(super) enum LaneCall {
@@ -246,14 +251,14 @@ impl Ends {
         let mut heads_at = None;
         if !ends.lanes.is_empty() {
             heads_at = Some(pipe.push(HEADS, vec![&queue, &ends.lanes, &one]).await);
-            pipe.push(REMOVE, vec![&queue, &ends.lanes]).await;
+            pipe.push(REST, vec![&queue, &ends.lanes]).await;
         }
         if let Some(tally) = &tally {
             tally.push(&mut pipe).await;
         }
         pipe.push(COMMIT, vec![]).await;
         let mut answers = pipe.answers().await?;
-        let made = opened(&answers.take(lanes_at))?;
+        let made = opened(&answers.take(lanes_at), &replies.lanes, &replies.tokens)?;
         let mut heads = HashMap::new();
         for row in answers.take(heads_at) {
             let conversation: i64 = row.try_get(0)?;

@@ -8,6 +8,7 @@ use tokio_postgres::{Error, Row};
 
 use super::{
     Shared,
+    expiry::{EXPIRE, IDLE, NEXT_EXPIRY, TIDY},
     people::read_contact,
     session::{Failure, Session, numbers},
 };
@@ -23,21 +24,50 @@ macro_rules! clock {
 }
 pub(super) use clock;
 
-/// Makes the lanes that are not there; one that is there stays as it is, but locked until the commit, so that its
-/// holder sees the new work before it lets the lane go.
+/// The same for all rows of a statement.
+macro_rules! moment {
+    () => {
+        "((extract(epoch FROM statement_timestamp()) * 1000000)::bigint + current_setting('whatsapp_router.ahead')::bigint)"
+    };
+}
+
+/// Makes the lanes that are not there, and takes those that are idle; any other stays as it is, but locked until the
+/// commit, so that its holder sees the new work before it lets the lane go. The last column: due from now on.
 pub(super) const OPEN_LANES: &str = concat!(
-    "INSERT INTO lane AS l (queue, conversation, due_at, owner, token)
-     SELECT $1, u.c, ",
-    clock!(),
-    " + CASE WHEN u.t <> 0 THEN $4::bigint ELSE 0 END, CASE WHEN u.t <> 0 THEN $5::text END, u.t
+    "INSERT INTO lane AS l (queue, conversation, due_at, owner, token, leased_until)
+     SELECT $1, u.c, CASE WHEN u.t = 0 THEN ",
+    moment!(),
+    " END, CASE WHEN u.t <> 0 THEN $5::text END, u.t, CASE WHEN u.t <> 0 THEN ",
+    moment!(),
+    " + $4::bigint ELSE 0 END
      FROM UNNEST($2::bigint[], $3::bigint[]) WITH ORDINALITY u(c, t, o) ORDER BY u.o
-     ON CONFLICT (queue, conversation) DO UPDATE SET token = l.token
-     RETURNING conversation, token, (xmax = 0)"
+     ON CONFLICT (queue, conversation) DO UPDATE SET (due_at, owner, token, leased_until) = ROW(
+         CASE WHEN l.token = 0 AND l.due_at IS NULL THEN excluded.due_at ELSE l.due_at END,
+         CASE WHEN l.token = 0 AND l.due_at IS NULL THEN excluded.owner ELSE l.owner END,
+         CASE WHEN l.token = 0 AND l.due_at IS NULL THEN excluded.token ELSE l.token END,
+         CASE WHEN l.token = 0 AND l.due_at IS NULL THEN excluded.leased_until ELSE l.leased_until END)
+     RETURNING conversation, token, token = 0 AND due_at = ",
+    moment!()
 );
 
-/// By conversation: the lane's token, and whether it was made now.
-pub(super) fn opened(rows: &[Row]) -> Result<HashMap<i64, (i64, bool)>, Error> {
-    rows.iter().map(|row| Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?)))).collect()
+/// By conversation: the lane's token, and whether it was made or taken now. `lanes` and `tokens`: as they were offered.
+pub(super) fn opened(
+    rows: &[Row],
+    lanes: &[i64],
+    tokens: &[i64],
+) -> Result<HashMap<i64, (i64, bool)>, Error> {
+    let offered: HashMap<i64, i64> = lanes.iter().copied().zip(tokens.iter().copied()).collect();
+    let mut opened = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let (conversation, token, is_due_now): (i64, i64, bool) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let is_new = match offered.get(&conversation) {
+            Some(0) | None => is_due_now,
+            Some(offered) => token == *offered,
+        };
+        opened.insert(conversation, (token, is_new));
+    }
+    Ok(opened)
 }
 
 const TOKEN_BLOCKS: &str = "SELECT nextval('lease_token') FROM generate_series(1, $1::bigint)";
@@ -137,24 +167,13 @@ pub(super) fn read_standing(row: &Row, first: usize) -> Result<Standing, Error> 
     })
 }
 
-/// Leases whose holder is gone: their lanes are due again and in doubt. What was being sent rests first.
-const EXPIRE: &str = concat!(
-    "WITH gone AS (SELECT conversation FROM lane WHERE queue = $1 AND token <> 0
-         AND due_at <= coalesce($3::bigint, ",
-    clock!(),
-    ") ORDER BY due_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
-     UPDATE lane l SET token = 0, owner = NULL, uncertain = true, due_at = coalesce($3::bigint, ",
-    clock!(),
-    ") + $2::bigint FROM gone WHERE l.queue = $1 AND l.conversation = gone.conversation"
-);
-
 const CLAIM: &str = concat!(
     "WITH due AS (SELECT conversation, due_at FROM lane WHERE queue = $1 AND token = 0
          AND due_at <= coalesce($2::bigint, ",
     clock!(),
     ") ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED),
      numbered AS (SELECT conversation, row_number() OVER (ORDER BY due_at, conversation) AS n FROM due)
-     UPDATE lane l SET token = ($4::bigint[])[n.n], owner = $5, due_at = ",
+     UPDATE lane l SET token = ($4::bigint[])[n.n], owner = $5, due_at = NULL, leased_until = ",
     clock!(),
     " + $6::bigint
      FROM numbered n WHERE l.queue = $1 AND l.conversation = n.conversation
@@ -166,10 +185,8 @@ const PEOPLE: &str =
          c.user_id, c.username, c.name
      FROM UNNEST($1::bigint[]) u(id) JOIN conversation c ON c.id = u.id";
 
-/// The end of another router's lease counts: if that one is gone, somebody has to look then.
 const NEXT_DUE: &str = concat!(
-    "SELECT least((SELECT due_at FROM lane WHERE queue = $1 AND token = 0 ORDER BY due_at LIMIT 1),
-         (SELECT due_at FROM lane WHERE queue = $1 AND token <> 0 AND owner <> $2 ORDER BY due_at LIMIT 1)), ",
+    "SELECT (SELECT due_at FROM lane WHERE queue = $1 AND token = 0 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1), ",
     clock!()
 );
 
@@ -211,10 +228,16 @@ pub(super) async fn claim(
     };
     let limit = tokens.len() as i64;
     let lease = shared.lease_micros();
+    let looks = at.is_some() || shared.expiries.is_time(queue);
     let mut pipe = session.pipe();
-    pipe.push(EXPIRE, vec![&number, &rest, &at]).await;
+    let mut expiry = None;
+    if looks {
+        pipe.push(EXPIRE, vec![&number, &rest, &at]).await;
+        pipe.push(TIDY, vec![&number, &IDLE]).await;
+        expiry = Some(pipe.push(NEXT_EXPIRY, vec![&number, &shared.owner]).await);
+    }
     let taken = pipe.push(CLAIM, vec![&number, &at, &limit, &tokens, &shared.owner, &lease]).await;
-    let next_due = pipe.push(NEXT_DUE, vec![&number, &shared.owner]).await;
+    let next_due = pipe.push(NEXT_DUE, vec![&number]).await;
     let mut answers = pipe.answers().await?;
     let mut taken = answers
         .take(taken)
@@ -226,7 +249,11 @@ pub(super) async fn claim(
         Some(row) => {
             let theirs = row.try_get(1)?;
             shared.compare_clocks(theirs);
-            wake_at(row.try_get(0)?, theirs, shared.clock.now(), taken.len() < tokens.len())
+            if let Some(row) = answers.take(expiry).first() {
+                shared.expiries.looked(queue, row.try_get(0)?, theirs);
+            }
+            let due = wake_at(row.try_get(0)?, theirs, shared.clock.now(), taken.len() < tokens.len());
+            [due, shared.expiries.next_look(queue, shared.clock.now())].into_iter().flatten().min()
         }
         None => None,
     };
@@ -282,7 +309,7 @@ fn wake_at(due: Option<Micros>, theirs: Micros, ours: Micros, more: bool) -> Opt
 }
 
 const RENEW: &str = concat!(
-    "UPDATE lane l SET due_at = ",
+    "UPDATE lane l SET leased_until = ",
     clock!(),
     " + $4::bigint FROM UNNEST($1::smallint[], $2::bigint[], $3::bigint[]) u(q, c, t)
      WHERE l.queue = u.q AND l.conversation = u.c AND l.token = u.t RETURNING l.token"

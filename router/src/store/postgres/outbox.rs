@@ -54,7 +54,8 @@ async fn put(
     let made = pipe.push(OPEN_LANES, vec![&outbox, &lanes, &tokens, &lease, &scope.shared.owner]).await;
     let seqs = pipe.push(NEW_SEQS, vec![&count]).await;
     let mut answers = pipe.answers().await?;
-    let (made, seqs) = (opened(&answers.take(made))?, numbers(&answers.take(seqs))?);
+    let made = opened(&answers.take(made), &lanes, &tokens)?;
+    let seqs = numbers(&answers.take(seqs))?;
 
     let ids: Vec<Uuid> = outgoing.iter().map(|one| one.message.id.0).collect();
     let conversations: Vec<i64> = outgoing.iter().map(|one| one.conversation).collect();

@@ -25,7 +25,8 @@ const LOOK_UP: &str = "SELECT u.o, c.id, c.contact, c.wa_id, c.user_id, c.userna
 const NEW_IDS: &str = "SELECT nextval('conversation_id') FROM generate_series(1, $1::bigint)";
 
 const WITH_WORK: &str =
-    "SELECT DISTINCT conversation FROM lane WHERE queue IN (1, 2) AND conversation = ANY($1)";
+    "SELECT DISTINCT conversation FROM lane WHERE queue IN (1, 2) AND conversation = ANY($1)
+         AND (token <> 0 OR due_at IS NOT NULL)";
 
 const OPEN: &str = "INSERT INTO conversation (id, channel, contact, wa_id, user_id, username, name, created_at)
     SELECT u.*, $8 FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) u";

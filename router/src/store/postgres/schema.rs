@@ -5,7 +5,8 @@ use tokio_postgres::Error;
 use super::session::Session;
 
 /// In order; the position plus one is the schema version.
-const MIGRATIONS: &[&str] = &[include_str!("0001_initial.sql"), include_str!("0002_trace.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("0001_initial.sql"), include_str!("0002_trace.sql"), include_str!("0003_idle_lanes.sql")];
 
 /// Held while the schema is looked at and changed, so that routers that start together do it one after the other.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1467118930, 1)";

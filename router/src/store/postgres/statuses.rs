@@ -1,6 +1,9 @@
 //! Moves sent messages forward by what Meta reports of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
@@ -12,9 +15,14 @@ use super::{
 };
 use crate::store::{DeliveryState, Micros, NewStatus};
 
-const BY_ID: &str = "SELECT u.o, m.seq FROM UNNEST($1::uuid[]) WITH ORDINALITY u(id, o)
+const BY_ID: &str =
+    "SELECT u.o, m.seq, m.state, m.wamid IS NOT NULL, m.sent_at, m.delivered_at, m.read_at, m.failed_at
+    FROM UNNEST($1::uuid[]) WITH ORDINALITY u(id, o)
     JOIN message m ON m.id = u.id WHERE m.direction = 'out'";
-const BY_WAMID: &str = "SELECT u.o, m.seq FROM UNNEST($1::text[]) WITH ORDINALITY u(w, o)
+const BY_WAMID: &str =
+    "SELECT u.o, m.seq, m.state, m.wamid IS NOT NULL, m.sent_at, m.delivered_at, m.read_at,
+        m.failed_at
+    FROM UNNEST($1::text[]) WITH ORDINALITY u(w, o)
     JOIN message m ON m.wamid = u.w AND m.direction = 'out' AND m.wamid IS NOT NULL";
 
 /// A state outranks those before it; `discarded` is one that was dead. As [`DeliveryState::advanced_by`] has it.
@@ -84,6 +92,11 @@ pub(super) struct Asked {
 #[derive(Debug, Clone, Copy)]
 struct Known {
     seq: i64,
+    /// As it was without a lock. A message that Graph is known to have never steps back, any other may.
+    state: DeliveryState,
+    has_wamid: bool,
+    /// Sent, delivered, read, failed.
+    times: [Option<Micros>; 4],
 }
 
 /// Messages by what a status names them by.
@@ -123,7 +136,12 @@ impl Asked {
         let place = |row: &Row| -> Result<usize, Error> {
             Ok(usize::try_from(row.try_get::<_, i64>(0)? - 1).unwrap_or(usize::MAX))
         };
-        let known = |row: &Row| -> Result<Known, Error> { Ok(Known { seq: row.try_get(1)? }) };
+        let known = |row: &Row| -> Result<Known, Error> {
+            // The one that is missing there, `discarded`, was dead.
+            let state = DeliveryState::from_name(row.try_get(2)?).unwrap_or(DeliveryState::Dead);
+            let times = [row.try_get(4)?, row.try_get(5)?, row.try_get(6)?, row.try_get(7)?];
+            Ok(Known { seq: row.try_get(1)?, state, has_wamid: row.try_get(3)?, times })
+        };
         for row in by_id {
             if let Some(id) = self.ids.get(place(row)?) {
                 found.by_id.insert(*id, known(row)?);
@@ -152,6 +170,8 @@ struct News<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Advance<'a> {
     news: BTreeMap<i64, News<'a>>,
+    /// Messages that may be given up, now or at this moment, and were sent all the same.
+    proven: BTreeSet<i64>,
     orphans: Vec<&'a NewStatus>,
     columns: AdvanceColumns<'a>,
     orphan_columns: OrphanColumns<'a>,
@@ -182,6 +202,12 @@ impl<'a> Advance<'a> {
             .or_else(|| found.by_wamid.get(&status.wamid))
             .copied();
         let Some(known) = known else { return self.orphans.push(status) };
+        if !status.moves(known.state, known.has_wamid, known.times) {
+            return;
+        }
+        if !known.state.proves_sent() && status.state.proves_sent() {
+            self.proven.insert(known.seq);
+        }
         let news = self.news.entry(known.seq).or_insert(News {
             state: status.state,
             wamid: &status.wamid,
@@ -238,8 +264,7 @@ impl<'a> Advance<'a> {
 
     /// A status proves that a message which was given up went out: a replay would send it twice.
     pub(super) async fn unbury(&self, session: &Session, tallies: &mut Tallies) -> Result<(), Failure> {
-        let proven = self.news.iter().filter(|(_, news)| news.state.proves_sent());
-        let proven: Vec<i64> = proven.map(|(seq, _)| *seq).collect();
+        let proven: Vec<i64> = self.proven.iter().copied().collect();
         if proven.is_empty() {
             return Ok(());
         }

@@ -30,7 +30,7 @@ const MESSAGES: &str = "WITH looked AS (
         SELECT seq, conversation, created_at FROM message WHERE seq > $3 ORDER BY seq LIMIT $4),
     gone AS (
         DELETE FROM message m WHERE m.seq IN (SELECT l.seq FROM looked l WHERE l.created_at < $1
-            AND NOT EXISTS (SELECT 1 FROM lane WHERE queue IN (1, 2) AND lane.conversation = l.conversation)
+            AND NOT EXISTS (SELECT 1 FROM work w WHERE w.queue IN (1, 2) AND w.conversation = l.conversation)
             AND NOT EXISTS (SELECT 1 FROM dead_letter d WHERE d.seq = l.seq)
             ORDER BY l.seq LIMIT $2)
         RETURNING m.seq)

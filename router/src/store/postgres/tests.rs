@@ -1,5 +1,7 @@
 //! The conformance suite on a private PostgreSQL, and what is particular to several routers on one database.
 
+mod lanes;
+
 use std::sync::OnceLock;
 
 use sandbox::postgres::Cluster;

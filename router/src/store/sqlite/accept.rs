@@ -24,8 +24,7 @@ impl Session<'_> {
             accepted.new_messages.push(is_new);
         }
         for status in &delivery.statuses {
-            if self.first_time(status.seen_key, now)? {
-                self.apply_status(status)?;
+            if self.take_status(status, now)? {
                 brought_news = true;
             } else {
                 accepted.duplicates += 1;
@@ -55,7 +54,7 @@ impl Session<'_> {
         Ok(accepted)
     }
 
-    fn first_time(&mut self, key: SeenKey, now: Micros) -> rusqlite::Result<bool> {
+    pub(super) fn first_time(&mut self, key: SeenKey, now: Micros) -> rusqlite::Result<bool> {
         let inserted = self
             .sql
             .prepare_cached("INSERT OR IGNORE INTO seen (key, seen_at) VALUES (?1, ?2)")?

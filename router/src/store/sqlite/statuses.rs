@@ -6,39 +6,56 @@ use super::session::Session;
 use crate::store::{DeliveryState, Micros, NewStatus};
 
 impl Session<'_> {
-    pub(super) fn apply_status(&mut self, status: &NewStatus) -> rusqlite::Result<()> {
-        let mut known = None;
+    /// False when it was stored before. Where the message itself tells that, no key is looked up or kept.
+    pub(super) fn take_status(&mut self, status: &NewStatus, now: Micros) -> rusqlite::Result<bool> {
+        let Some(known) = self.sent_message(status)? else {
+            let is_new = self.first_time(status.seen_key, now)?;
+            if is_new {
+                self.keep_orphan(status)?;
+            }
+            return Ok(is_new);
+        };
+        let is_new = match status.is_told_by(known.times) {
+            Some(is_known) => !is_known,
+            None => self.first_time(status.seen_key, now)?,
+        };
+        if is_new && status.moves(known.state, known.has_wamid, known.times) {
+            self.advance(
+                known.seq,
+                known.state,
+                status.state,
+                status.at,
+                Some(&status.wamid),
+                status.error.as_deref(),
+            )?;
+        }
+        if is_new && known.state == DeliveryState::Dead && status.state.proves_sent() {
+            self.went_out_after_all(known.seq, known.conversation, known.discarded)?;
+        }
+        Ok(is_new)
+    }
+
+    fn sent_message(&mut self, status: &NewStatus) -> rusqlite::Result<Option<Sent>> {
         if let Some(id) = status.message {
-            known = self
+            let known = self
                 .sql
                 .prepare_cached(
-                    "SELECT seq, conversation, state FROM message WHERE id = ?1 AND direction = 'out'",
+                    "SELECT seq, conversation, state, wamid IS NOT NULL, sent_at, delivered_at, read_at, failed_at
+                     FROM message WHERE id = ?1 AND direction = 'out'",
                 )?
                 .query_row([id.0], read_sent)
                 .optional()?;
+            if known.is_some() {
+                return Ok(known);
+            }
         }
-        if known.is_none() {
-            known = self
-                .sql
-                .prepare_cached(
-                    "SELECT seq, conversation, state FROM message WHERE wamid = ?1 AND direction = 'out'",
-                )?
-                .query_row([&status.wamid], read_sent)
-                .optional()?;
-        }
-        let Some(known) = known else { return self.keep_orphan(status) };
-        self.advance(
-            known.seq,
-            known.state,
-            status.state,
-            status.at,
-            Some(&status.wamid),
-            status.error.as_deref(),
-        )?;
-        if known.state == DeliveryState::Dead && status.state.proves_sent() {
-            self.went_out_after_all(known.seq, known.conversation, known.discarded)?;
-        }
-        Ok(())
+        self.sql
+            .prepare_cached(
+                "SELECT seq, conversation, state, wamid IS NOT NULL, sent_at, delivered_at, read_at, failed_at
+                 FROM message WHERE wamid = ?1 AND direction = 'out'",
+            )?
+            .query_row([&status.wamid], read_sent)
+            .optional()
     }
 
     /// Moves the message forward only; the time of each state is the first one reported.
@@ -116,10 +133,20 @@ struct Sent {
     state: DeliveryState,
     /// An operator has deleted it as a dead letter.
     discarded: bool,
+    has_wamid: bool,
+    /// Sent, delivered, read, failed.
+    times: [Option<Micros>; 4],
 }
 
 fn read_sent(row: &Row<'_>) -> rusqlite::Result<Sent> {
     let discarded = row.get_ref(2)?.as_str()? == "discarded";
     let state = if discarded { DeliveryState::Dead } else { row.get(2)? };
-    Ok(Sent { seq: row.get(0)?, conversation: row.get(1)?, state, discarded })
+    Ok(Sent {
+        seq: row.get(0)?,
+        conversation: row.get(1)?,
+        state,
+        discarded,
+        has_wamid: row.get(3)?,
+        times: [row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?],
+    })
 }
