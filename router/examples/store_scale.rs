@@ -243,6 +243,7 @@ fn empty(bytes: usize) -> Delivery {
         statuses: Vec::new(),
         echoes: Vec::new(),
         events: Vec::new(),
+        trace: None,
     }
 }
 

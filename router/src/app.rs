@@ -8,13 +8,14 @@ use std::{
 use poem::{EndpointExt, Route};
 use service::{
     health::{CheckHandle, Health},
-    http::{BindError, Docs, Edge, HttpSettings, Routes},
+    http::{BindError, Docs, Edge, HttpSettings, Routes, Trust},
     logging,
     metrics::Metrics,
     ops::{self, OpsApi, Running},
     secrets::Secrets,
     settings::Problems,
     shutdown::Shutdown,
+    telemetry::{Telemetry, TelemetryError},
 };
 use tokio::sync::watch;
 use whatsapp::client::Client;
@@ -44,6 +45,9 @@ use crate::{
 const SHUTDOWN_BUDGET: Duration = Duration::from_secs(30);
 const LEAST_FINISH_TIME: Duration = Duration::from_secs(2);
 
+/// For traces that were not sent yet when everything else has ended.
+const FLUSH_TIME: Duration = Duration::from_secs(3);
+
 /// Why the router did not start, in one line.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -59,6 +63,8 @@ pub enum StartError {
     Cluster(#[from] kubernetes::ConnectError),
     #[error("an HTTP client can't be made: {0}")]
     Client(#[from] reqwest::Error),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     #[error("signals can't be listened to: {0}")]
     Signals(std::io::Error),
     #[error("serving failed: {0}")]
@@ -70,6 +76,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let metrics = Metrics::new("whatsapp_router", VERSION);
     logging::install_panic_hook(metrics.panics().clone());
     settings.testing.warn();
+    let telemetry = Telemetry::start(&settings.telemetry, "whatsapp-router", VERSION, &metrics)?;
     let health = Health::new();
     // The port first: it is what a second instance by mistake collides with.
     let listeners = Running::bind(&settings.http)?;
@@ -109,6 +116,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
         settings: engine_settings(&settings),
         clock: settings.testing.clock,
         failpoints: settings.testing.failpoints.clone(),
+        tracer: telemetry.tracer().clone(),
     });
 
     let webhook = WebhookApi {
@@ -135,7 +143,10 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
             Instant::now()
         }
     });
-    serve(listeners, (public, access), ops, &metrics, &health, &shutdown, &settings.http).await?;
+    let edge = Edge::new(&metrics)
+        .with_limits(&settings.http.limits)
+        .with_tracer(telemetry.tracer(), Trust::Below("/api/"));
+    serve(listeners, (public, access), ops, &edge, (&health, &metrics), &shutdown, &settings.http).await?;
 
     let since_signal = signalled.await.map_or(Duration::ZERO, |at| at.elapsed());
     let left = SHUTDOWN_BUDGET.saturating_sub(since_signal).max(LEAST_FINISH_TIME);
@@ -149,6 +160,7 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     if tokio::time::timeout(left, rest).await.is_err() {
         tracing::warn!("some work was still in flight; it goes on after the next start");
     }
+    telemetry.flush(FLUSH_TIME).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -157,16 +169,15 @@ async fn serve(
     listeners: Running,
     (public, access): (PublicApi, Access),
     ops: OpsApi,
-    metrics: &Metrics,
-    health: &Health,
+    edge: &Edge,
+    (health, metrics): (&Health, &Metrics),
     shutdown: &Shutdown,
     http: &HttpSettings,
 ) -> Result<(), StartError> {
     let result = if http.admin_listen.is_none() {
         let service = api::service(public, ops);
         let docs = Docs::of(&service, http.docs);
-        let edge =
-            Edge::new(metrics).with_limits(&http.limits).with_routes(Routes::from_openapi(docs.document()));
+        let edge = edge.clone().with_routes(Routes::from_openapi(docs.document()));
         let main = docs.before(Route::new().nest("/", service).data(access)).with(edge);
         ops::run(listeners, main, Route::new(), health, metrics, shutdown, http).await
     } else {
@@ -174,8 +185,7 @@ async fn serve(
         let admin = Route::new().nest("/", admin).with(Edge::new(metrics).with_limits(&http.limits));
         let service = api::public_service(public);
         let docs = Docs::of(&service, http.docs);
-        let edge =
-            Edge::new(metrics).with_limits(&http.limits).with_routes(Routes::from_openapi(docs.document()));
+        let edge = edge.clone().with_routes(Routes::from_openapi(docs.document()));
         let main = docs.before(Route::new().nest("/", service).data(access)).with(edge);
         ops::run(listeners, main, admin, health, metrics, shutdown, http).await
     };

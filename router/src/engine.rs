@@ -20,6 +20,7 @@ mod leases;
 mod pace;
 mod pool;
 mod read_marks;
+mod spans;
 mod step;
 mod upkeep;
 mod watchdog;
@@ -30,7 +31,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use service::{health::CheckHandle, shutdown::Shutdown};
+use service::{health::CheckHandle, shutdown::Shutdown, telemetry::Tracer};
 use whatsapp::client::Client;
 
 pub use self::{
@@ -39,7 +40,7 @@ pub use self::{
     pace::{BreakerView, ChannelLimits, KindUse, StoppedView},
     upkeep::Retention,
 };
-use self::{breakers::Breakers, leases::LeaseBook, pace::Pace, pool::Pool};
+use self::{breakers::Breakers, leases::LeaseBook, pace::Pace, pool::Pool, spans::Spans};
 use crate::{
     backend::BackendClient,
     clock::Clock,
@@ -107,6 +108,7 @@ pub struct EngineParts {
     pub settings: EngineSettings,
     pub clock: Clock,
     pub failpoints: Failpoints,
+    pub tracer: Tracer,
 }
 
 #[derive(Debug)]
@@ -121,6 +123,7 @@ pub struct Engine {
     settings: EngineSettings,
     clock: Clock,
     failpoints: Failpoints,
+    spans: Spans,
     inbox: Pool,
     outbox: Pool,
     pace: Pace,
@@ -137,6 +140,7 @@ impl Engine {
         let EngineParts { store, table, backend, graph, metrics, store_check, shutdown, settings, .. } =
             parts;
         let (clock, failpoints) = (parts.clock, parts.failpoints);
+        let spans = Spans::new(parts.tracer, store.system());
         let (pace, news) = Pace::new(&table.load(), store.lease_time().is_some(), metrics.pace.clone());
         let (read_marks, marks) = read_marks::channel();
         let engine = Arc::new(Self {
@@ -157,6 +161,7 @@ impl Engine {
             settings,
             clock,
             failpoints,
+            spans,
         });
         tokio::spawn(claimer::run(engine.clone(), Queue::Inbox));
         tokio::spawn(claimer::run(engine.clone(), Queue::Outbox));
@@ -182,7 +187,11 @@ impl Engine {
         let room = slots.as_ref().map_or(0, pool::Slots::count);
         self.failpoints.pass(Failpoint::AcceptBeforeCommit);
         let asked_at = Instant::now();
-        let mut accepted = match self.store.accept(delivery, room).await {
+        let commit = self.spans.begin_under(delivery.trace);
+        let messages = delivery.messages.len();
+        let accepted = self.store.accept(delivery, room).await;
+        self.spans.committed(commit, "accept", Some(messages), accepted.is_err());
+        let mut accepted = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 self.store_failed(&error);

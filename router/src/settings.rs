@@ -15,6 +15,7 @@ use service::{
     logging::LogSettings,
     secrets::SecretOptions,
     settings::{Env, Problems},
+    telemetry::TelemetrySettings,
 };
 
 pub(crate) use self::whatsapp::base_url;
@@ -37,6 +38,7 @@ pub struct Settings {
     pub http: HttpSettings,
     pub log: LogSettings,
     pub config: ConfigSettings,
+    pub telemetry: TelemetrySettings,
     pub whatsapp: WhatsAppSettings,
     pub limits: Limits,
     pub delivery: DeliverySettings,
@@ -76,6 +78,7 @@ impl Settings {
         let api = ApiSettings::read(env);
         let http = HttpSettings::read(env, "ROUTER_LISTEN", "0.0.0.0:8000");
         let log = LogSettings::read(env);
+        let telemetry = TelemetrySettings::read(env);
         let testing = TestSettings::read(env);
         let settings = (|| {
             Some(Self {
@@ -83,6 +86,7 @@ impl Settings {
                 http: http?,
                 log: log?,
                 config: config?,
+                telemetry: telemetry?,
                 whatsapp: whatsapp?,
                 limits: limits?,
                 delivery: delivery?,

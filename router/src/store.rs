@@ -85,6 +85,11 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn claim_as_of(&self, queue: Queue, limit: usize, at: Option<Micros>)
     -> Result<Claims, StoreError>;
 
+    /// Which database it is, as OpenTelemetry calls it.
+    fn system(&self) -> &'static str {
+        "sqlite"
+    }
+
     /// How long a lease holds without [`renew`](Self::renew); `None` when nobody else can take it, because the
     /// database belongs to this process alone. When the holder of an expired lease is gone, its lane is due again
     /// and marked uncertain; an outbox lane rests for the wait that the store was opened with first.

@@ -1,18 +1,24 @@
 //! Puts the server together and runs it.
 
+use std::time::Duration;
+
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{ExtraHeader, OpenApi, OpenApiService, ServerObject};
 use service::{
     health::Health,
-    http::{BindError, Docs, Edge, Routes, docs::document_of, settings::Limits},
+    http::{BindError, Docs, Edge, Routes, Trust, docs::document_of, settings::Limits},
     logging::install_panic_hook,
     metrics::Metrics,
     ops::{self, OpsApi, Running},
     shutdown::Shutdown,
     signing::Signer,
+    telemetry::{Telemetry, TelemetryError, Tracer},
 };
 
 use crate::{SERVICE, VERSION, api::Api, settings::Settings};
+
+/// For traces that were not sent yet when everything else has ended.
+const FLUSH_TIME: Duration = Duration::from_secs(3);
 
 const DESCRIPTION: &str = "\
 The backend that ships with WhatsApp Router: it turns the text of a message into a reply. It is also the smallest \
@@ -28,6 +34,7 @@ pub struct App {
     metrics: Metrics,
     health: Health,
     limits: Limits,
+    tracer: Tracer,
 }
 
 impl Default for App {
@@ -42,7 +49,14 @@ impl App {
         let metrics = Metrics::new("whatsapp_server", VERSION);
         let health = Health::new();
         let ops = OpsApi::new(SERVICE, VERSION, health.clone(), metrics.clone());
-        Self { api: Api::new(&metrics), ops, metrics, health, limits: Limits::default() }
+        Self {
+            api: Api::new(&metrics),
+            ops,
+            metrics,
+            health,
+            limits: Limits::default(),
+            tracer: Tracer::off(),
+        }
     }
 
     /// With other bounds than the usual ones.
@@ -56,6 +70,13 @@ impl App {
     #[must_use]
     pub fn with_signer(mut self, signer: Option<Signer>) -> Self {
         self.api = self.api.with_signer(signer);
+        self
+    }
+
+    /// Makes each call a span, under that of the router, which is the one that calls.
+    #[must_use]
+    pub fn with_tracer(mut self, tracer: &Tracer) -> Self {
+        self.tracer = tracer.clone();
         self
     }
 
@@ -101,6 +122,7 @@ impl App {
         let docs = Docs::of(&service, docs);
         let edge = Edge::new(&self.metrics)
             .with_limits(&self.limits)
+            .with_tracer(&self.tracer, Trust::Everybody)
             .with_routes(Routes::from_openapi(docs.document()));
         docs.before(service.into_endpoint()).with(edge)
     }
@@ -113,6 +135,8 @@ pub enum ServeError {
     Bind(BindError),
     /// The system refused something that the server cannot do without.
     System(std::io::Error),
+    /// Traces are wanted and can't be sent.
+    Telemetry(TelemetryError),
 }
 
 impl std::fmt::Display for ServeError {
@@ -120,6 +144,7 @@ impl std::fmt::Display for ServeError {
         match self {
             Self::Bind(error) => error.fmt(f),
             Self::System(error) => error.fmt(f),
+            Self::Telemetry(error) => error.fmt(f),
         }
     }
 }
@@ -128,13 +153,15 @@ impl std::error::Error for ServeError {}
 
 /// Serves until a signal has been answered by draining.
 pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
-    let signer = settings.signer.clone();
-    let settings = &settings.http;
-    let listeners = Running::bind(settings).map_err(ServeError::Bind)?;
+    let http = &settings.http;
+    let listeners = Running::bind(http).map_err(ServeError::Bind)?;
     let shutdown = Shutdown::on_signals().map_err(ServeError::System)?;
-    let app = App::new().with_limits(settings.limits.clone()).with_signer(signer);
+    let app = App::new().with_limits(http.limits.clone()).with_signer(settings.signer.clone());
     install_panic_hook(app.metrics.panics().clone());
-    let main = app.main_endpoint(settings.docs, settings.admin_listen.is_none());
+    let telemetry = Telemetry::start(&settings.telemetry, "whatsapp-server", VERSION, &app.metrics)
+        .map_err(ServeError::Telemetry)?;
+    let app = app.with_tracer(telemetry.tracer());
+    let main = app.main_endpoint(http.docs, http.admin_listen.is_none());
     let admin = app.admin_endpoint();
     tracing::info!(
         address = %listeners.main_address(),
@@ -142,9 +169,10 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
         "ready"
     );
     app.health.ready();
-    ops::run(listeners, main, admin, &app.health, &app.metrics, &shutdown, settings)
+    ops::run(listeners, main, admin, &app.health, &app.metrics, &shutdown, http)
         .await
         .map_err(ServeError::System)?;
+    telemetry.flush(FLUSH_TIME).await;
     tracing::info!("ended in order");
     Ok(())
 }

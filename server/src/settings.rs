@@ -6,6 +6,7 @@ use service::{
     logging::LogSettings,
     settings::{Env, Problems, SettingDoc},
     signing::Signer,
+    telemetry::TelemetrySettings,
 };
 
 /// The variable with the address to listen on.
@@ -20,6 +21,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Only calls that it signed are answered; `None`: all are.
     pub signer: Option<Signer>,
+    /// Whether and where calls are traced.
+    pub telemetry: TelemetrySettings,
 }
 
 impl Settings {
@@ -35,7 +38,8 @@ impl Settings {
             .secret()
             .hint("make one with `echo whsec_$(openssl rand -base64 32)` and give it to the route as well")
             .parse_with(signer);
-        let settings = http.zip(log).map(|(http, log)| Self { http, log, signer });
+        let telemetry = TelemetrySettings::read(env);
+        let settings = (|| Some(Self { http: http?, log: log?, signer, telemetry: telemetry? }))();
         env.finish_with(settings)
     }
 
@@ -81,9 +85,14 @@ mod tests {
     #[test]
     fn the_reference_names_every_variable() {
         let names: Vec<_> = Settings::reference().iter().map(|setting| setting.name).collect();
-        for name in
-            ["SERVER_LISTEN", "ADMIN_LISTEN", "DOCS", "SHUTDOWN_DRAIN_DELAY", "LOG_LEVEL", "LOG_FORMAT"]
-        {
+        for name in [
+            "SERVER_LISTEN",
+            "ADMIN_LISTEN",
+            "DOCS",
+            "SHUTDOWN_DRAIN_DELAY",
+            "LOG_LEVEL",
+            "OTEL_SDK_DISABLED",
+        ] {
             assert!(names.contains(&name), "{name} in {names:?}");
         }
     }

@@ -16,6 +16,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
 
+pub(crate) use self::http::method_label;
 pub use self::{
     client::HttpClientMetrics,
     connections::ConnectionMetrics,

@@ -1,6 +1,21 @@
 //! Traces in the form of OpenTelemetry, without its SDK: a span is written down once, when it has ended, so that one
 //! span can begin in one process and end in another, and what is not sampled costs nothing.
 
+mod batch;
+mod encode;
+mod export;
 pub mod ids;
+mod resource;
+mod sampler;
+pub mod semconv;
+mod settings;
+mod span;
+mod tracer;
 
-pub use self::ids::{SpanContext, SpanId, TraceId};
+pub use self::{
+    ids::{SpanContext, SpanId, TraceId},
+    sampler::Sampler,
+    settings::{Protocol, TelemetrySettings},
+    span::{Kind, Span, Value},
+    tracer::{Telemetry, TelemetryError, Tracer},
+};

@@ -44,6 +44,8 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT.min(timeout / 2))
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
+            // What is known of a failed call is known of HTTP/1.1, one call to a connection.
+            .http1_only()
             .no_proxy()
             .tcp_nodelay(true)
             .pool_max_idle_per_host(usize::MAX)
@@ -54,6 +56,11 @@ impl Client {
             base.set_path(&format!("{}/", base.path()));
         }
         Ok(Self { http, base })
+    }
+
+    /// Where the Graph API is.
+    pub fn base_url(&self) -> &Url {
+        &self.base
     }
 
     /// `POST /{phone-number-id}/messages` with a body from [`crate::outbound::OutboundMessage::request`]. A

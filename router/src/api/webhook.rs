@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use poem::http::{HeaderMap, StatusCode};
+use poem::{Request, http::StatusCode};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Header, Query},
@@ -10,7 +10,7 @@ use poem_openapi::{
     types::Example,
 };
 use secrecy::ExposeSecret;
-use service::http::{Problem, body::read_admitted};
+use service::http::{Problem, RequestTrace, body::read_admitted};
 use whatsapp::{
     signature::{self, SignatureError},
     webhook,
@@ -143,11 +143,12 @@ impl WebhookApi {
         /// `sha256=` and 64 hexadecimal digits: the HMAC-SHA256 of the body's bytes under the app secret.
         #[oai(name = "X-Hub-Signature-256")]
         signature: Header<Option<String>>,
-        headers: &HeaderMap,
+        request: &Request,
         body: SignedBody,
     ) -> ReceiveResponse {
         let mut held = self.room.enter();
-        let reading = read_admitted(headers, body.0, webhook::MAX_BYTES, |length| held.grow(length));
+        let reading =
+            read_admitted(request.headers(), body.0, webhook::MAX_BYTES, |length| held.grow(length));
         let read = tokio::time::timeout(BODY_TIME, reading).await;
         let body = match read.unwrap_or_else(|_| Err(Problem::too_slow())) {
             Ok(body) => body,
@@ -177,7 +178,7 @@ impl WebhookApi {
                 return ReceiveResponse::NotJson(Json(problem));
             }
         };
-        self.store(plan).await
+        self.store(plan, request.data::<RequestTrace>()).await
     }
 }
 
@@ -197,8 +198,11 @@ impl WebhookApi {
         })
     }
 
-    async fn store(&self, plan: Plan) -> ReceiveResponse {
-        let Plan { delivery, foreign, unanswerable } = plan;
+    async fn store(&self, plan: Plan, trace: Option<&RequestTrace>) -> ReceiveResponse {
+        let Plan { mut delivery, foreign, unanswerable } = plan;
+        if let Some(trace) = trace {
+            delivery.trace_by(trace.context);
+        }
         if foreign > 0 {
             self.metrics.foreign.inc_by(foreign as u64);
             tracing::warn!(
@@ -245,7 +249,9 @@ impl WebhookApi {
         for (message, _) in messages.iter().zip(&accepted.new_messages).filter(|(_, new)| **new) {
             self.metrics.received.with_label_values(&[&message.channel, message.message_type]).inc();
             tracing::info!(
-                correlation_id = %message.id, channel = &*message.channel, r#type = message.message_type,
+                correlation_id = %message.id,
+                trace_id = message.trace.map(|trace| tracing::field::display(trace.trace)),
+                channel = &*message.channel, r#type = message.message_type,
                 "message received"
             );
         }

@@ -100,6 +100,8 @@ pub struct Post<'a> {
     pub body: Vec<u8>,
     pub timeout: Duration,
     pub signer: Option<&'a Signer>,
+    /// W3C Trace Context.
+    pub traceparent: Option<String>,
 }
 
 /// Keeps connections to backends open between calls.
@@ -114,6 +116,8 @@ impl BackendClient {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
+            // What is known of a failed call is known of HTTP/1.1, one call to a connection.
+            .http1_only()
             .no_proxy()
             .tcp_nodelay(true)
             .pool_max_idle_per_host(usize::MAX)
@@ -152,6 +156,9 @@ impl BackendClient {
                 .header(signing::ID, &id)
                 .header(signing::TIMESTAMP, timestamp)
                 .header(signing::SIGNATURE, signer.sign(&id, timestamp, &post.body));
+        }
+        if let Some(traceparent) = post.traceparent {
+            request = request.header("traceparent", traceparent);
         }
         let mut response = request.body(post.body).send().await.map_err(|error| broken(&error))?;
         let status = response.status();

@@ -35,7 +35,7 @@ impl Engine {
         let doubt = match ambiguity::next(item, ambiguity) {
             Next::Send(doubt) => doubt,
             Next::WasSent => {
-                tracing::info!(correlation_id = %item.correlation, message_id = %item.id, "a status shows that it was sent");
+                tracing::info!(correlation_id = %item.correlation, trace_id = item.trace_id(), message_id = %item.id, "a status shows that it was sent");
                 return Step::Done(self.sent(rule, None, Some(Doubt::SettledByStatus)));
             }
             Next::GiveUp => return given_up(item),
@@ -45,10 +45,12 @@ impl Engine {
             Ok(request) => request,
             Err(step) => return step,
         };
+        let wait = self.spans.begin(item);
         let permit = match self.admit(lane, channel, item).await {
             Ok(permit) => permit,
             Err(step) => return step,
         };
+        self.spans.waited(wait);
         // While it waited for room, its credential may have been replaced.
         let table = self.table.load();
         let Some(channel) = table.channel(&lane.channel) else { return self.without_channel(lane, item) };
@@ -57,19 +59,22 @@ impl Engine {
         }
         if doubt == Some(Doubt::Repeated) {
             tracing::warn!(
-                correlation_id = %item.correlation, message_id = %item.id, channel = &*lane.channel,
+                correlation_id = %item.correlation, trace_id = item.trace_id(), message_id = %item.id,
+                channel = &*lane.channel,
                 "sending again what may have been sent: no status has told otherwise"
             );
             self.metrics.repeated_sends.inc();
         }
         self.failpoints.pass(Failpoint::BeforeGraphCall);
         let started = Instant::now();
+        let span = self.spans.begin(item);
         let result = self
             .graph
             .send_message_until(&channel.number, request.into(), None, self.lease_ends(lane.lease))
             .await;
         self.failpoints.pass(Failpoint::AfterGraphCall);
         self.metrics.observe_graph(&result, started.elapsed());
+        self.spans.sent(span, item, self.graph.base_url(), &result);
         self.settle(lane, channel, item, permit, &result);
         match result {
             Ok(sent) => Step::Done(self.sent(rule, Some(sent.wamid), doubt)),

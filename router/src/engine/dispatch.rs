@@ -89,7 +89,12 @@ impl Engine {
         let others = burst.iter().map(|(other, _)| other).filter(|other| other.seq != item.seq);
         let joined = others.map(|other| (other.seq, other.id)).collect();
         match self.ask(lane, channel, rule, item, message, &burst).await {
-            Step::Done(outcome) => Step::Together { outcome, joined },
+            Step::Done(outcome) => {
+                for (other, _) in burst.iter().filter(|(other, _)| other.seq != item.seq) {
+                    self.spans.ended(lane, other, &outcome, self.clock.now());
+                }
+                Step::Together { outcome, joined }
+            }
             step => step,
         }
     }
@@ -133,8 +138,12 @@ impl Engine {
         if !self.still_ours(lane.lease).await {
             return Step::Abandon;
         }
-        let post = Post { id, body, timeout: rule.delivery.timeout, signer: rule.signer.as_ref() };
+        let span = self.spans.begin(item);
+        let traceparent = self.spans.traceparent(span.as_ref(), item);
+        let post =
+            Post { id, body, timeout: rule.delivery.timeout, signer: rule.signer.as_ref(), traceparent };
         let answer = self.backend.process(backend, post).await;
+        self.spans.asked(span, item, burst.iter().map(|(item, _)| item), (&rule.label, backend), &answer);
         self.failpoints.pass(Failpoint::AfterBackendAnswer);
         let after = called.ended(&answer);
         if after.works_again {

@@ -163,6 +163,7 @@ impl Engine {
         let pair_free_at = self.pair_free_at(lane);
         self.failpoints.pass(Failpoint::BeforeCompletion);
         let mut asked_at = Instant::now();
+        let commit = self.spans.begin(item);
         let finished = self
             .until_stored(lane, item, || {
                 asked_at = Instant::now();
@@ -172,6 +173,8 @@ impl Engine {
             })
             .await?;
         self.failpoints.pass(Failpoint::AfterCompletion);
+        self.spans.committed(commit, "finish", None, false);
+        self.spans.ended(lane, item, &outcome, self.clock.now());
         self.report(lane, item, &outcome, joined.len());
         if matches!(outcome, Outcome::Dead(_))
             && rule.is_some_and(|rule| rule.delivery.dead_letter == DeadLetter::Drop)
@@ -212,12 +215,17 @@ impl Engine {
         if refusal.attempt != Attempt::None {
             self.metrics.retries.with_label_values(&[queue.as_str(), refusal.reason]).inc();
             tracing::warn!(
-                correlation_id = %item.correlation, message_id = %item.id, channel = &*lane.channel,
+                correlation_id = %item.correlation, trace_id = item.trace_id(), message_id = %item.id,
+                channel = &*lane.channel,
                 queue = queue.as_str(), reason = refusal.reason, error = %refusal.error,
                 attempts = item.attempts + 1, retry_in_ms = wait.as_millis(), "attempt failed, will try again"
             );
         }
-        self.until_stored(lane, item, || self.store.defer(lane.lease, item, refusal.clone(), due_at)).await;
+        let commit = self.spans.begin(item);
+        let stored = self
+            .until_stored(lane, item, || self.store.defer(lane.lease, item, refusal.clone(), due_at))
+            .await;
+        self.spans.committed(commit, "defer", None, stored.is_none());
         self.pool(queue).bell.notify_one();
     }
 
@@ -234,14 +242,15 @@ impl Engine {
                 Err(error) => error,
             };
             let ids = (lane.lease.queue.as_str(), item.correlation);
+            let trace_id = item.trace_id();
             match error {
                 StoreError::LeaseLost | StoreError::Closed => {
                     self.metrics.flow.results_dropped.with_label_values(&[ids.0]).inc();
-                    tracing::error!(queue = ids.0, correlation_id = %ids.1, %error, "result is dropped");
+                    tracing::error!(queue = ids.0, correlation_id = %ids.1, trace_id, %error, "result is dropped");
                     return None;
                 }
                 StoreError::Database(_) | StoreError::Busy | StoreError::Full => {
-                    tracing::error!(queue = ids.0, correlation_id = %ids.1, %error, "result can't be stored yet");
+                    tracing::error!(queue = ids.0, correlation_id = %ids.1, trace_id, %error, "result can't be stored yet");
                 }
             }
             tokio::time::sleep(wait).await;
@@ -273,17 +282,17 @@ impl Engine {
         self.metrics.flow.joined.inc_by(joined as u64);
         match outcome {
             Outcome::Answered(replies) => tracing::debug!(
-                correlation_id = %item.correlation, channel = &*lane.channel, replies = replies.len(), "message answered"
+                correlation_id = %item.correlation, trace_id = item.trace_id(), channel = &*lane.channel, replies = replies.len(), "message answered"
             ),
             Outcome::NotAnswered { reason } => tracing::info!(
-                correlation_id = %item.correlation, channel = &*lane.channel, reason, "message is not to be answered"
+                correlation_id = %item.correlation, trace_id = item.trace_id(), channel = &*lane.channel, reason, "message is not to be answered"
             ),
             Outcome::Sent { .. } => {
                 let seconds = (self.clock.now() - item.created_at) as f64 / 1e6;
                 self.metrics.send_latency.observe(seconds);
                 tracing::info!(
-                    correlation_id = %item.correlation, message_id = %item.id, channel = &*lane.channel,
-                    "message sent"
+                    correlation_id = %item.correlation, trace_id = item.trace_id(), message_id = %item.id,
+                    channel = &*lane.channel, "message sent"
                 );
             }
             Outcome::Dead(refusal) => {
@@ -292,7 +301,8 @@ impl Engine {
                     .with_label_values(&[queue, refusal.reason])
                     .inc_by(1 + joined as u64);
                 tracing::error!(
-                    correlation_id = %item.correlation, message_id = %item.id, channel = &*lane.channel, queue,
+                    correlation_id = %item.correlation, trace_id = item.trace_id(), message_id = %item.id,
+                    channel = &*lane.channel, queue,
                     reason = refusal.reason, error = %refusal.error, "given up, now a dead letter"
                 );
             }

@@ -37,6 +37,7 @@ pub fn plan(webhook: Webhook<'_>, body: Bytes, table: &Table, received_at: Micro
         statuses: Vec::new(),
         echoes: Vec::new(),
         events: Vec::new(),
+        trace: None,
     };
     let mut plan = Plan { delivery, foreign: 0, unanswerable: 0 };
     for item in webhook.items {

@@ -30,6 +30,7 @@ pub(crate) fn batch(messages: &[(&str, &str)]) -> Delivery {
         statuses: Vec::new(),
         echoes: Vec::new(),
         events: Vec::new(),
+        trace: None,
     }
 }
 

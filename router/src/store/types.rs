@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use service::telemetry::{SpanContext, TraceId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -103,9 +104,22 @@ pub struct Delivery {
     pub statuses: Vec<NewStatus>,
     pub echoes: Vec<NewEcho>,
     pub events: Vec<NewEvent>,
+    /// The span of the request that brought it, when that is sampled.
+    pub trace: Option<SpanContext>,
 }
 
 impl Delivery {
+    /// Says by which span it is told about, and so by which trace each of its messages is.
+    pub fn trace_by(&mut self, request: SpanContext) {
+        if request.sampled {
+            self.trace = Some(request);
+            let count = self.messages.len();
+            for message in &mut self.messages {
+                message.trace = Some(Trace::brought_by(request, count));
+            }
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
             && self.statuses.is_empty()
@@ -233,6 +247,13 @@ pub struct Item {
     pub standing: Standing,
     /// Only when it is sampled.
     pub trace: Option<Trace>,
+}
+
+impl Item {
+    /// For a line of the log.
+    pub fn trace_id(&self) -> Option<tracing::field::DisplayValue<TraceId>> {
+        self.trace.map(|trace| tracing::field::display(trace.trace))
+    }
 }
 
 /// What is known of a conversation that decides about its next message.

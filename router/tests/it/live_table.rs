@@ -89,6 +89,7 @@ impl Rig {
             },
             clock: Clock::default(),
             failpoints: Failpoints::default(),
+            tracer: service::telemetry::Tracer::off(),
         });
         Self { meta, other, table, engine, store, shutdown, _folder: folder }
     }

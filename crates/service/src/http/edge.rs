@@ -3,6 +3,7 @@
 
 mod errors;
 mod slow_body;
+mod trace;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -20,9 +21,16 @@ use poem::{
     },
 };
 
-use self::errors::{error_response, finish_error_response};
+pub use self::trace::{RequestTrace, Trust};
+use self::{
+    errors::{error_response, finish_error_response},
+    trace::X_TRACE_ID,
+};
 use super::{Problem, RequestId, Routes, request_id::REQUEST_ID_HEADER, settings::Limits};
-use crate::metrics::{HttpServerMetrics, Metrics, UNMATCHED};
+use crate::{
+    metrics::{HttpServerMetrics, Metrics, UNMATCHED},
+    telemetry::Tracer,
+};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -34,6 +42,8 @@ pub struct Edge {
     metrics: HttpServerMetrics,
     routes: Arc<Routes>,
     body_timeout: Duration,
+    tracer: Tracer,
+    trust: Trust,
 }
 
 impl Edge {
@@ -43,6 +53,8 @@ impl Edge {
             metrics: metrics.http_server().clone(),
             routes: Arc::default(),
             body_timeout: Limits::default().body_timeout,
+            tracer: Tracer::off(),
+            trust: Trust::Nobody,
         }
     }
 
@@ -57,6 +69,14 @@ impl Edge {
     #[must_use]
     pub fn with_routes(mut self, routes: Routes) -> Self {
         self.routes = Arc::new(routes);
+        self
+    }
+
+    /// Makes each request a span. Handlers find it with `request.data::<RequestTrace>()`.
+    #[must_use]
+    pub fn with_tracer(mut self, tracer: &Tracer, trust: Trust) -> Self {
+        self.tracer = tracer.clone();
+        self.trust = trust;
         self
     }
 }
@@ -85,6 +105,10 @@ impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
         let id = RequestId::accept_or_generate(request.headers().get(&X_REQUEST_ID));
         let method = request.method().clone();
         request.set_data(id.clone());
+        let trace = RequestTrace::begin(&self.edge.tracer, self.edge.trust, &request);
+        if let Some(trace) = trace {
+            request.set_data(trace);
+        }
         slow_body::watch(&mut request, self.edge.body_timeout);
 
         // A handler that panicked leaves nothing behind that this endpoint uses again.
@@ -98,13 +122,21 @@ impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
             Ok(Err(error)) => self.edge.answer_error(error, &id),
             Err(_panic) => (error_response(Problem::internal(), &id), None),
         };
+        let trace_id = trace.and_then(|trace| trace.id(response.status()));
         if response.status().is_client_error() || response.status().is_server_error() {
-            response = finish_error_response(response, &id).await;
+            response = finish_error_response(response, &id, trace_id.as_ref()).await;
+        }
+        if let Some(trace_id) = &trace_id {
+            response.headers_mut().insert(X_TRACE_ID, trace_id.clone());
         }
         response.headers_mut().insert(X_REQUEST_ID, id.header().clone());
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
 
-        self.edge.record(&method, route.as_ref(), &response, started, &id);
+        let route = self.edge.label(route.as_ref());
+        self.edge.record(&method, route, &response, started, &id);
+        if let Some(trace) = trace {
+            trace.record(&self.edge.tracer, &method, route, &response);
+        }
         drop(active);
         Ok(response)
     }
@@ -128,24 +160,17 @@ impl Edge {
         (response, route)
     }
 
-    fn record(
-        &self,
-        method: &Method,
-        route: Option<&PathPattern>,
-        response: &Response,
-        started: Instant,
-        id: &RequestId,
-    ) {
-        let route = self.label(route);
+    fn record(&self, method: &Method, route: &str, response: &Response, started: Instant, id: &RequestId) {
         let status = response.status().as_u16();
         let duration = started.elapsed();
         self.metrics.observe(method, route, status, duration);
         let (request_id, duration_ms) = (id.as_str(), duration.as_micros() as f64 / 1e3);
+        let trace_id = response.headers().get(X_TRACE_ID).and_then(|id| id.to_str().ok());
         match status {
             // Refusing is no failure of this process; what refuses says why.
-            503 => tracing::warn!(request_id, %method, route, status, duration_ms, "request"),
-            500.. => tracing::error!(request_id, %method, route, status, duration_ms, "request"),
-            _ => tracing::debug!(request_id, %method, route, status, duration_ms, "request"),
+            503 => tracing::warn!(request_id, trace_id, %method, route, status, duration_ms, "request"),
+            500.. => tracing::error!(request_id, trace_id, %method, route, status, duration_ms, "request"),
+            _ => tracing::debug!(request_id, trace_id, %method, route, status, duration_ms, "request"),
         }
     }
 

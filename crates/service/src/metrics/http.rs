@@ -90,7 +90,7 @@ impl Drop for ActiveRequest<'_> {
 }
 
 /// The method as a label of bounded variety (OpenTelemetry: `_OTHER` for what is not a known method).
-pub(super) fn method_label(method: &Method) -> &'static str {
+pub(crate) fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",

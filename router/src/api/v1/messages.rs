@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use poem::Request;
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Header, Path, Query},
     payload::Json,
     types::Example,
 };
-use service::http::Problem;
+use service::http::{Problem, RequestTrace};
 
 use super::{
     contact::identifier,
@@ -27,7 +28,7 @@ use crate::{
     },
     pacing::SERVICE_WINDOW,
     routing::LiveTable,
-    store::{Enqueued, MessageFilter, MessageId, Micros, NewOutbound, NewSend, now},
+    store::{Enqueued, MessageFilter, MessageId, Micros, NewOutbound, NewSend, Trace, now},
 };
 
 /// See the module.
@@ -124,6 +125,7 @@ impl MessagesApi {
         key: Header<Option<String>>,
         /// `true` sends even if this router knows of no message of the person within 24 hours. Meta decides then.
         force: Query<Option<bool>>,
+        request: &Request,
         body: RawObject<SendMessage>,
     ) -> Result<SendAnswer, Refused<Sending>> {
         let idempotency = idempotency(caller.0, key.0.as_deref(), &body.object)?;
@@ -137,7 +139,7 @@ impl MessagesApi {
                 message_type: sendable.message.message_type().to_owned(),
                 payload: Arc::from(sendable.message.to_json_string()),
                 route: None,
-                trace: None,
+                trace: traced(request),
             },
             channel: sendable.channel,
             contact: Arc::new(sendable.contact),
@@ -231,6 +233,12 @@ impl MessagesApi {
         let found = self.desk.engine()?.store().message(id).await?.ok_or_else(missing)?;
         Ok(MessageAnswer::Found(Json(found.into())))
     }
+}
+
+/// By the trace of the call, and so by that of whoever called.
+fn traced(request: &Request) -> Option<Trace> {
+    let context = request.data::<RequestTrace>()?.context;
+    context.sampled.then(|| Trace::brought_by(context, 1))
 }
 
 fn queued(id: MessageId, status: String, replayed: Option<String>) -> SendAnswer {

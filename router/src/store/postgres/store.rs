@@ -48,6 +48,10 @@ impl Store for PostgresStore {
         .await
     }
 
+    fn system(&self) -> &'static str {
+        "postgresql"
+    }
+
     fn lease_time(&self) -> Option<Duration> {
         Some(self.shared.lease_time)
     }

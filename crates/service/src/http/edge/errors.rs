@@ -21,9 +21,13 @@ pub(super) fn error_response(problem: Problem, id: &RequestId) -> Response {
     poem::IntoResponse::into_response(problem.with_request_id(id.as_str()))
 }
 
-/// Gives a problem that a handler wrote its request id, and an error without a type its body. An error in another
+/// Gives a problem its request id and its trace id, and an error without a type its body. An error in another
 /// format on purpose, such as JSON of the Graph API, is left alone.
-pub(super) async fn finish_error_response(mut response: Response, id: &RequestId) -> Response {
+pub(super) async fn finish_error_response(
+    mut response: Response,
+    id: &RequestId,
+    trace_id: Option<&HeaderValue>,
+) -> Response {
     let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let is_problem = kind.is_some_and(|kind| kind.starts_with(PROBLEM_JSON.as_bytes()));
     let is_plain = kind.is_none_or(|kind| kind.starts_with(b"text/plain"));
@@ -31,12 +35,13 @@ pub(super) async fn finish_error_response(mut response: Response, id: &RequestId
         let Ok(body) = response.take_body().into_bytes().await else {
             return error_response(Problem::internal(), id);
         };
-        let body = with_request_id(&body, id).map_or_else(|| Body::from_bytes(body), Body::from_vec);
+        let body = with_ids(&body, id, trace_id).map_or_else(|| Body::from_bytes(body), Body::from_vec);
         response.set_body(body);
         response.headers_mut().remove(CONTENT_LENGTH);
     } else if is_plain {
         let problem = of_response(&mut response).await;
-        response.set_body(error_response(problem, id).into_body());
+        let body = error_response(problem, id).into_body().into_vec().await.unwrap_or_default();
+        response.set_body(with_ids(&body, id, trace_id).unwrap_or(body));
         response.headers_mut().remove(CONTENT_LENGTH);
         response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON_VALUE);
     }
@@ -58,23 +63,33 @@ async fn of_response(response: &mut Response) -> Problem {
     }
 }
 
-/// Adds the member at the end of an object that has none; None when there is nothing to do.
-fn with_request_id(body: &[u8], id: &RequestId) -> Option<Vec<u8>> {
+/// Adds those members at the end of an object that it does not have; None when there is nothing to do.
+fn with_ids(body: &[u8], id: &RequestId, trace_id: Option<&HeaderValue>) -> Option<Vec<u8>> {
     #[derive(Deserialize)]
     struct Known {
         /// Every problem has one, so the object is never empty.
         #[serde(rename = "type")]
         _kind: IgnoredAny,
         request_id: Option<IgnoredAny>,
+        trace_id: Option<IgnoredAny>,
     }
     let body = body.trim_ascii_end();
     let known: Known = serde_json::from_slice(body).ok()?;
-    if known.request_id.is_some() {
+    let mut open = body.strip_suffix(b"}")?.to_vec();
+    let before = open.len();
+    // Identifiers need no escaping.
+    let mut add = |name: &[u8], id: &[u8]| open.extend([b",\"", name, b"\":\"", id, b"\""].concat());
+    if known.request_id.is_none() {
+        add(b"request_id", id.as_str().as_bytes());
+    }
+    if let Some(trace_id) = trace_id.filter(|_| known.trace_id.is_none()) {
+        add(b"trace_id", trace_id.as_bytes());
+    }
+    if open.len() == before {
         return None;
     }
-    let open = body.strip_suffix(b"}")?;
-    // An identifier needs no escaping.
-    Some([open, b",\"request_id\":\"", id.as_str().as_bytes(), b"\"}"].concat())
+    open.push(b'}');
+    Some(open)
 }
 
 #[cfg(test)]
@@ -82,12 +97,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_request_id_is_added_once_and_only_to_problems() {
+    fn ids_are_added_once_and_only_to_problems() {
         let id = RequestId::accept_or_generate(Some(&HeaderValue::from_static("abc")));
-        let added = with_request_id(br#"{"type":"t","status":400} "#, &id).unwrap();
+        let added = with_ids(br#"{"type":"t","status":400} "#, &id, None).unwrap();
         assert_eq!(added, br#"{"type":"t","status":400,"request_id":"abc"}"#);
+        let trace = HeaderValue::from_static("7e57");
+        let added = with_ids(&added, &id, Some(&trace)).unwrap();
+        assert_eq!(added, br#"{"type":"t","status":400,"request_id":"abc","trace_id":"7e57"}"#);
+        assert!(with_ids(&added, &id, Some(&trace)).is_none());
         for body in [r#"{"type":"t","request_id":"x"}"#, "{}", "[]", "", "no json"] {
-            assert!(with_request_id(body.as_bytes(), &id).is_none(), "{body}");
+            assert!(with_ids(body.as_bytes(), &id, None).is_none(), "{body}");
         }
     }
 }

@@ -32,6 +32,9 @@ struct ProblemDocument {
     /// Names this request in the log; the same as the header `X-Request-Id`.
     #[oai(skip_serializing_if_is_none)]
     request_id: Option<String>,
+    /// The trace that tells about this request, where there is one; the same as the header `X-Trace-Id`.
+    #[oai(skip_serializing_if_is_none)]
+    trace_id: Option<String>,
 }
 
 impl From<&Problem> for ProblemDocument {
@@ -44,6 +47,8 @@ impl From<&Problem> for ProblemDocument {
             code: problem.code.to_owned(),
             field: problem.field.clone(),
             request_id: problem.request_id.clone(),
+            // The edge adds it.
+            trace_id: None,
         }
     }
 }
