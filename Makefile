@@ -112,6 +112,9 @@ chart-test: ## the Helm chart: lint, schemas, suites, refusals, README table (ne
 e2e: ## the chart on the cluster that KUBECONFIG names: install, messages, upgrade, rollback, uninstall
 	@scripts/e2e
 
+e2e-objects: ## the rules of Channel and Route, each tried on the API server of the cluster that KUBECONFIG names
+	@scripts/e2e-objects
+
 smoke: ## images, the sandbox profile, one message there and back (needs Docker)
 	@scripts/smoke
 

@@ -10,7 +10,7 @@ use k8s_openapi::{
 use kube::{Api, Client, api::PostParams};
 use tokio::time::{Instant, timeout};
 
-use super::{status::Notice, world::LiveObject};
+use super::{status::Notice, trouble::Trouble, world::LiveObject};
 use crate::config::{
     objects::{API_VERSION, ConditionType},
     snapshot::ObjectId,
@@ -31,12 +31,13 @@ pub(super) struct Recorder {
     answer: Duration,
     left: f64,
     at: Instant,
+    is_failing: bool,
 }
 
 impl Recorder {
     pub(super) fn new(client: Client, reporter: &str, answer: Duration) -> Self {
         let reporter = reporter.chars().take(MOST_OF_A_NAME).collect();
-        Self { client, reporter, answer, left: BURST, at: Instant::now() }
+        Self { client, reporter, answer, left: BURST, at: Instant::now(), is_failing: false }
     }
 
     /// What came of it: `ok`, `failed` or `limited`.
@@ -47,12 +48,26 @@ impl Recorder {
         let api = Api::<Event>::namespaced(self.client.clone(), &live.namespace);
         let event = event(id, live, notice, &self.reporter, Timestamp::now());
         match timeout(self.answer, api.create(&PostParams::default(), &event)).await {
-            Ok(Ok(_)) => "ok",
+            Ok(Ok(_)) => {
+                self.is_failing = false;
+                "ok"
+            }
             Ok(Err(error)) => {
-                tracing::debug!(object = %id, %error, "an event could not be sent");
+                let why = Trouble::of_other(&error, "create", "events.events.k8s.io", &live.namespace);
+                self.failed(&why);
                 "failed"
             }
-            Err(_) => "failed",
+            Err(_) => {
+                self.failed(&Trouble::Silent(self.answer));
+                "failed"
+            }
+        }
+    }
+
+    /// The first of several says it for all.
+    fn failed(&mut self, why: &Trouble) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            tracing::warn!(reason = %why, "events can't be sent; the conditions say the same");
         }
     }
 
@@ -81,7 +96,8 @@ fn event(id: &ObjectId, live: &LiveObject, notice: &Notice, reporter: &str, now:
     };
     Event {
         metadata: ObjectMeta {
-            generate_name: Some(format!("{}.", id.name)),
+            // As client-go names them. A generated name can't be had: its prefix has to be a name in itself.
+            name: Some(format!("{}.{:016x}", id.name, rand::random::<u64>())),
             namespace: Some(live.namespace.clone()),
             ..ObjectMeta::default()
         },

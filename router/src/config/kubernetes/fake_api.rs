@@ -269,15 +269,11 @@ impl State {
         Response::new(StreamBody::new(frames).boxed_unsync())
     }
 
-    fn create(&mut self, collection: &str, mut object: Value) -> Response<ResponseBody> {
-        let name = match (object["metadata"]["name"].as_str(), object["metadata"]["generateName"].as_str()) {
-            (Some(name), _) => name.to_owned(),
-            (None, prefix) => format!("{}{}", prefix.unwrap_or_default(), self.version),
-        };
+    fn create(&mut self, collection: &str, object: Value) -> Response<ResponseBody> {
+        let Some(name) = object["metadata"]["name"].as_str().map(str::to_owned) else { return refusal(422) };
         if self.object(collection, &name).is_some() {
             return refusal(409);
         }
-        object["metadata"]["name"] = json!(name);
         self.put(collection, &name, object);
         answer(201, &self.object(collection, &name).unwrap_or_default())
     }
