@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long nothing may move before what is missing counts as lost. Longer than any wait that the cases lead to.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// After everything is answered: time for an answer too many.
 const AFTERWARDS: Duration = Duration::from_millis(1_500);
 /// What the routers are told as `LEASE_DURATION`.

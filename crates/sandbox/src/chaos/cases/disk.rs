@@ -59,7 +59,7 @@ async fn limited(context: Context) -> Result<Row, ChaosError> {
         refused?;
     }
     scene.more(50).await;
-    scene.note = "RLIMIT_FSIZE".to_owned();
+    scene.note = "RLIMIT_FSIZE, as no tmpfs can be mounted here".to_owned();
     scene.close(&context).await
 }
 

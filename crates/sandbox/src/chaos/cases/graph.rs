@@ -1,15 +1,17 @@
 //! Graph loses answers, refuses, limits, breaks, and forgets who we are.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rand::RngExt;
 use serde_json::json;
 
 use super::super::{
     ChaosError, Context, Row,
     history::Policy,
-    scene::{Scene, Setup},
+    scene::{PATIENCE, Scene, Setup},
     traffic::Manner,
 };
+use crate::simulator::NewCredentials;
 
 /// Statuses say that the message went out, so hardly any has to be repeated.
 pub(super) async fn lost_answers(context: Context) -> Result<Row, ChaosError> {
@@ -73,17 +75,43 @@ pub(super) async fn errors(context: Context) -> Result<Row, ChaosError> {
     scene.close(&context).await
 }
 
-/// The token is refused for a while: everything is kept and goes out afterwards.
+/// Meta takes the token away: nothing goes out and everything is kept, until the new one is in its file. Nobody starts
+/// or calls anything.
 pub(super) async fn token(context: Context) -> Result<Row, ChaosError> {
-    let mut scene = Scene::open(&context, slow()).await?;
-    for _ in 0..context.times(2, 1) {
-        scene.wait(300, 800).await;
-        scene.faults(json!({"graph": {"errors": [{"code": 190}]}}))?;
+    let secrets = tempfile::tempdir().map_err(ChaosError::Files)?;
+    let env = vec![("SECRETS_DIR", secrets.path().display().to_string())];
+    let mut scene = Scene::open(&context, Setup { env, ..slow() }).await?;
+    let mut slowest = Duration::ZERO;
+    for round in 0..context.times(2, 1) {
+        scene.more(20).await;
+        let token = format!("EAAB-token-{round}-{:016x}", scene.rng.random::<u64>());
+        let new = NewCredentials { access_token: Some(token.as_str().into()), ..NewCredentials::default() };
+        scene.stack.simulator().set_credentials(new);
         scene.faults += 1;
+        // What was under way with the old one may still be counted.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let taken = scene.stack.simulator().taken_count();
+        scene.more(20).await;
         tokio::time::sleep(context.seconds(5.0, 2.0)).await;
-        scene.faults(json!({}))?;
+        if scene.stack.simulator().taken_count() != taken {
+            return Err(ChaosError::Nothing("a message went out with a token that was revoked".to_owned()));
+        }
+        let waiting = scene.recorder.accepted_count().saturating_sub(taken);
+        let new_file = secrets.path().join(".new");
+        std::fs::write(&new_file, &token)
+            .and_then(|()| std::fs::rename(&new_file, secrets.path().join("access-token")))
+            .map_err(ChaosError::Files)?;
+        let replaced = Instant::now();
+        let enough = scene.stack.simulator().wait_for_messages(taken + 1, PATIENCE).await;
+        if enough.is_err() {
+            return Err(ChaosError::Nothing(format!(
+                "the new token was never used; {waiting} messages waited for it"
+            )));
+        }
+        slowest = slowest.max(replaced.elapsed());
         scene.more(40).await;
     }
+    scene.note = format!("new token in use after {slowest:.1?}");
     scene.close(&context).await
 }
 
