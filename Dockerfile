@@ -17,6 +17,9 @@ ARG TARGETARCH
 # glibc linked in: the programs then run on an image without a libc, and malloc and the resolver stay glibc's.
 # With --target, or the flag would reach build scripts and macros too, which cannot be static.
 ENV RUSTFLAGS="-C target-feature=+crt-static"
+# What `…_build_info` shows.
+ARG REVISION=unknown
+ENV BUILD_REVISION=${REVISION}
 RUN --mount=type=cache,id=whatsapp-router-registry,target=/usr/local/cargo/registry \
     --mount=type=cache,id=whatsapp-router-release-${TARGETARCH},target=/src/target,sharing=locked \
     triple="$(uname -m)-unknown-linux-gnu" \

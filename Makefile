@@ -160,7 +160,7 @@ crds: ## write the definitions of Channel and Route in deploy/crds again
 	@scripts/generate deploy/crds/channels.yaml router crd channels
 	@scripts/generate deploy/crds/routes.yaml router crd routes
 
-docs: ## write the tables in docs/CONFIGURATION.md and the page docs/OBJECTS.md again
+docs: ## write the tables in docs/CONFIGURATION.md and docs/OPERATIONS.md and the page docs/OBJECTS.md again
 	@scripts/need cargo cc
 	@scripts/docs
 	@scripts/generate docs/OBJECTS.md router crd --reference

@@ -26,7 +26,7 @@ pub use self::{
     rate_limit::RateLimitApi, webhook::WebhookApi,
 };
 use crate::{
-    VERSION,
+    REVISION, VERSION,
     clock::Clock,
     config::view::ConfigView,
     intake::Intake,
@@ -107,7 +107,7 @@ fn described<T>(service: OpenApiService<T, ()>) -> OpenApiService<T, ()> {
 
 /// The OpenAPI document, as the `openapi` subcommand prints it and as it is committed.
 pub fn document() -> String {
-    let metrics = Metrics::new("whatsapp_router", VERSION);
+    let metrics = Metrics::new("whatsapp_router", VERSION, REVISION);
     let webhook = WebhookApi {
         intake: Arc::new(Closed),
         table: LiveTable::default(),

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use whatsapp::client::Client;
 
 use crate::{
-    VERSION,
+    REVISION, VERSION,
     api::{self, Access, BodyRoom, Desk, PublicApi, WebhookApi},
     backend::BackendClient,
     config::{
@@ -73,25 +73,28 @@ pub enum StartError {
 
 /// Runs until a signal ends it.
 pub async fn run(settings: Settings) -> Result<(), StartError> {
-    let metrics = Metrics::new("whatsapp_router", VERSION);
+    let metrics = Metrics::new("whatsapp_router", VERSION, REVISION);
     logging::install_panic_hook(metrics.panics().clone());
     settings.testing.warn();
     let telemetry = Telemetry::start(&settings.telemetry, "whatsapp-router", VERSION, &metrics)?;
+    metrics.watch_runtime();
+    let router_metrics = RouterMetrics::new(&metrics);
     let health = Health::new();
+    metrics.watch_health(&health);
     // The port first: it is what a second instance by mistake collides with.
     let listeners = Running::bind(&settings.http)?;
     let options = OpenOptions {
         uncertain_wait: rest_in_doubt(settings.delivery.uncertain_wait, settings.flow.ambiguous),
         lease_time: settings.delivery.lease_time,
         clock: settings.testing.clock,
+        metrics: router_metrics.store.clone(),
     };
     let store: Arc<dyn Store> = store::open(&settings.database, options).await?;
     let store_check = health.register("store");
     store_check.ok();
 
     let shutdown = Shutdown::on_signals().map_err(StartError::Signals)?;
-    let router_metrics = RouterMetrics::new(&metrics);
-    router_metrics.watch_depth(&metrics, store.clone());
+    router_metrics.queues.watch(&metrics, store.clone());
     let secrets = service::secrets::watch(settings.secrets.clone(), &metrics);
     let table = LiveTable::default();
     let config_check = health.register("config");

@@ -17,7 +17,7 @@ use crate::{
     VERSION, api,
     app::{self, StartError},
     config::{self, definitions::Definition},
-    migrate,
+    metrics, migrate,
     settings::{Settings, Surroundings},
     store::{postgres::Address, sqlite::Location},
 };
@@ -46,6 +46,8 @@ enum Command {
     Openapi,
     /// Print the reference of all settings as Markdown
     Settings,
+    /// Print the reference of all metrics as Markdown
+    Metrics,
     /// Ask the router on this machine whether it is ready; exit code 0 or 1
     Healthcheck,
 }
@@ -97,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Crd(crd) => cli::print_document(&crd.document()),
         Command::Openapi => cli::print_document(&api::document()),
         Command::Settings => cli::print_document(&settings_reference()),
+        Command::Metrics => cli::print_document(&metrics::reference()),
         Command::Healthcheck => healthcheck(),
     }
 }

@@ -19,3 +19,9 @@ pub mod store;
 
 /// Of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that it was built from, where the build says so (`BUILD_REVISION`).
+pub const REVISION: &str = match option_env!("BUILD_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};

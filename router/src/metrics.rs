@@ -1,22 +1,25 @@
 //! The router's own metrics, all in one place. Labels are bounded by configuration or by the code; no number,
 //! name, text or id ever is one.
 
+mod calls;
 mod config;
 mod flow;
 mod pace;
+mod queues;
+mod store;
 
-use std::{sync::Arc, time::Duration};
+use prometheus::{IntCounter, IntCounterVec};
+use service::metrics::{Metrics, to_markdown};
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec};
-use service::metrics::{HttpClientMetrics, Metrics};
-use whatsapp::client::{SendError, Sent};
-
-pub use self::{config::ConfigMetrics, flow::FlowMetrics, pace::PaceMetrics};
-use crate::store::Store;
-
-/// Seconds; from a commit or two up to a day of retries.
-const LATENCY_BUCKETS: [f64; 16] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0];
+pub use self::{
+    calls::CallMetrics,
+    config::ConfigMetrics,
+    flow::FlowMetrics,
+    pace::PaceMetrics,
+    queues::QueueMetrics,
+    store::{OpenConnection, StoreMetrics, WriterMetrics},
+};
+use crate::{REVISION, VERSION, config::kubernetes::KubernetesMetrics};
 
 /// Handles to everything that is counted. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,16 +32,15 @@ pub struct RouterMetrics {
     pub foreign: IntCounter,
     pub unrouted: IntCounter,
     pub routed: IntCounterVec,
-    pub sends: IntCounterVec,
     pub repeated_sends: IntCounter,
     pub retries: IntCounterVec,
     pub dead_letters: IntCounterVec,
-    pub send_latency: Histogram,
-    pub queue_depth: IntGaugeVec,
+    pub calls: CallMetrics,
+    pub queues: QueueMetrics,
+    pub store: StoreMetrics,
     pub pace: PaceMetrics,
     pub flow: FlowMetrics,
     pub config: ConfigMetrics,
-    http_client: HttpClientMetrics,
 }
 
 impl RouterMetrics {
@@ -62,7 +64,7 @@ impl RouterMetrics {
             ),
             signature_failures: metrics.counter_vec(
                 "signature_failures_total",
-                "Webhooks that were refused because of their signature",
+                "Webhooks that were refused because of their signature (missing, malformed, mismatch)",
                 &["reason"],
             ),
             foreign: metrics
@@ -73,11 +75,6 @@ impl RouterMetrics {
                 "messages_routed_total",
                 "Calls of a backend by what came of them",
                 &["channel", "route", "outcome"],
-            ),
-            sends: metrics.counter_vec(
-                "delivery_attempts_total",
-                "Sends through the Graph API by what came of them",
-                &["outcome"],
             ),
             repeated_sends: metrics.counter(
                 "ambiguous_sends_repeated_total",
@@ -93,41 +90,22 @@ impl RouterMetrics {
                 "Work that was given up",
                 &["queue", "reason"],
             ),
-            send_latency: metrics.histogram(
-                "outbox_latency_seconds",
-                "Time from a stored reply to Graph's acceptance of it, as stored",
-                &LATENCY_BUCKETS,
-            ),
-            queue_depth: metrics.gauge_vec(
-                "queue_depth",
-                "Items waiting or being worked on; for dead letters, those kept",
-                &["queue"],
-            ),
+            calls: CallMetrics::new(metrics),
+            queues: QueueMetrics::new(metrics),
+            store: StoreMetrics::new(metrics),
             pace: PaceMetrics::new(metrics),
             flow: FlowMetrics::new(metrics),
             config: ConfigMetrics::new(metrics),
-            http_client: metrics.http_client().clone(),
         }
     }
+}
 
-    /// Looks the depth of the queues up before every scrape.
-    pub fn watch_depth(&self, metrics: &Metrics, store: Arc<dyn Store>) {
-        let [inbox, outbox, dead] =
-            ["inbox", "outbox", "dead_letter"].map(|queue| self.queue_depth.with_label_values(&[queue]));
-        metrics.before_scrape(move || {
-            let depth = store.depth();
-            inbox.set(depth.inbox);
-            outbox.set(depth.outbox);
-            dead.set(depth.dead_letters);
-        });
-    }
-
-    pub(crate) fn observe_graph(&self, result: &Result<Sent, SendError>, took: Duration) {
-        let (outcome, status) = match result {
-            Ok(_) => ("sent", Some(200)),
-            Err(error) => (error.reason(), error.http_status()),
-        };
-        self.sends.with_label_values(&[outcome]).inc();
-        self.http_client.observe(&poem::http::Method::POST, "graph", status, took);
-    }
+/// The table in docs/OPERATIONS.md.
+pub fn reference() -> String {
+    let metrics = Metrics::new("whatsapp_router", VERSION, REVISION);
+    let _registers = RouterMetrics::new(&metrics);
+    let _registers = KubernetesMetrics::new(&metrics);
+    service::secrets::declare_metrics(&metrics);
+    service::telemetry::declare_metrics(&metrics);
+    to_markdown(&metrics.declared())
 }

@@ -8,14 +8,14 @@ use service::{
     health::Health,
     http::{BindError, Docs, Edge, Routes, Trust, docs::document_of, settings::Limits},
     logging::install_panic_hook,
-    metrics::Metrics,
+    metrics::{Metrics, to_markdown},
     ops::{self, OpsApi, Running},
     shutdown::Shutdown,
     signing::Signer,
     telemetry::{Telemetry, TelemetryError, Tracer},
 };
 
-use crate::{SERVICE, VERSION, api::Api, settings::Settings};
+use crate::{REVISION, SERVICE, VERSION, api::Api, settings::Settings};
 
 /// For traces that were not sent yet when everything else has ended.
 const FLUSH_TIME: Duration = Duration::from_secs(3);
@@ -46,8 +46,10 @@ impl Default for App {
 impl App {
     /// With metrics and health of its own.
     pub fn new() -> Self {
-        let metrics = Metrics::new("whatsapp_server", VERSION);
+        let metrics = Metrics::new("whatsapp_server", VERSION, REVISION);
+        metrics.watch_runtime();
         let health = Health::new();
+        metrics.watch_health(&health);
         let ops = OpsApi::new(SERVICE, VERSION, health.clone(), metrics.clone());
         Self {
             api: Api::new(&metrics),
@@ -78,6 +80,13 @@ impl App {
     pub fn with_tracer(mut self, tracer: &Tracer) -> Self {
         self.tracer = tracer.clone();
         self
+    }
+
+    /// The server's table in docs/OPERATIONS.md.
+    pub fn metrics_reference() -> String {
+        let app = Self::new();
+        service::telemetry::declare_metrics(&app.metrics);
+        to_markdown(&app.metrics.declared())
     }
 
     /// Whether the server is ready; tests and [`serve`] say when.

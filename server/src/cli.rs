@@ -34,6 +34,8 @@ enum Command {
     Openapi,
     /// Print the reference of all settings as Markdown
     Settings,
+    /// Print the reference of all metrics as Markdown
+    Metrics,
     /// Ask the running server whether it is ready: exit code 0 when it is, else 1
     Healthcheck,
 }
@@ -48,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Serve => serve(),
         Command::Openapi => print_document(&App::new().document()),
         Command::Settings => print_document(&settings_reference()),
+        Command::Metrics => print_document(&App::metrics_reference()),
         Command::Healthcheck => match Settings::read(&mut Env::from_process()) {
             Ok(settings) => run_healthcheck(settings.http.ops_address()),
             Err(problems) => refuse(&problems),

@@ -12,3 +12,9 @@ pub const SERVICE: &str = "server";
 
 /// The version of the service.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that it was built from, where the build says so (`BUILD_REVISION`).
+pub const REVISION: &str = match option_env!("BUILD_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};

@@ -75,7 +75,7 @@ pub async fn run(settings: RelaySettings, shutdown: Shutdown) -> Result<(), Rela
         .data(Arc::new(relay));
     let stop = shutdown.clone();
     let limits = service::http::settings::Limits::default();
-    let metrics = Metrics::new("relay", env!("CARGO_PKG_VERSION"));
+    let metrics = Metrics::new("relay", env!("CARGO_PKG_VERSION"), "unknown");
     serve(listener, app, async move { stop.draining().await }, &limits, DRAIN_TIMEOUT, metrics.connections())
         .await?;
     Ok(())

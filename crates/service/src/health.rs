@@ -88,6 +88,12 @@ impl Health {
         let checks = self.inner.checks.read().unwrap_or_else(PoisonError::into_inner);
         checks.iter().filter_map(|check| Some((check.name, check.reason()?))).collect()
     }
+
+    /// Every check, and whether it fails.
+    pub fn checks(&self) -> Vec<(&'static str, bool)> {
+        let checks = self.inner.checks.read().unwrap_or_else(PoisonError::into_inner);
+        checks.iter().map(|check| (check.name, check.failing.load(Ordering::Acquire))).collect()
+    }
 }
 
 impl Check {

@@ -1,10 +1,13 @@
 //! One registry per process, made and handed on rather than found in a global. Names follow the OpenTelemetry
 //! conventions for HTTP and Prometheus' own for processes; ours carry the service's prefix.
 
+mod catalogue;
+mod checks;
 mod client;
 mod connections;
 mod http;
 mod process;
+mod runtime;
 
 use std::{
     fmt,
@@ -13,11 +16,14 @@ use std::{
 
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
+    IntGaugeVec, Opts, TextEncoder,
 };
 
 pub(crate) use self::http::method_label;
+use self::{catalogue::Catalogue, runtime::RuntimeGauges};
+
 pub use self::{
+    catalogue::{Declared, to_markdown},
     client::HttpClientMetrics,
     connections::ConnectionMetrics,
     http::{ActiveRequest, HttpServerMetrics, UNMATCHED},
@@ -40,12 +46,15 @@ pub struct Metrics {
 }
 
 struct Inner {
-    registry: Registry,
+    catalogue: Catalogue,
     prefix: &'static str,
     server: HttpServerMetrics,
     connections: ConnectionMetrics,
     client: HttpClientMetrics,
     panics: IntCounter,
+    runtime: RuntimeGauges,
+    check_failing: IntGaugeVec,
+    ready: IntGauge,
     before_scrape: RwLock<Vec<Hook>>,
 }
 
@@ -56,22 +65,30 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// `prefix` is the service's own, such as `whatsapp_router`; `version` ends up in `<prefix>_build_info`.
-    pub fn new(prefix: &'static str, version: &str) -> Self {
+    /// `prefix` is the service's own, such as `whatsapp_router`; `version` and `revision` end up in
+    /// `<prefix>_build_info`.
+    pub fn new(prefix: &'static str, version: &str, revision: &str) -> Self {
         let prefix = prefix.trim_end_matches('_');
-        let registry = Registry::new();
+        let catalogue = Catalogue::default();
         let build = Opts::new(format!("{prefix}_build_info"), "Always 1; the labels say what is running")
-            .const_label("version", version);
-        add(&registry, IntGauge::with_opts(build)).set(1);
-        add(&registry, Ok(ProcessCollector::new()));
-        let panics = Opts::new(format!("{prefix}_panics_total"), "Panics in any task or request");
+            .const_label("version", version)
+            .const_label("revision", revision);
+        catalogue.add(IntGauge::with_opts(build)).set(1);
+        catalogue.add(Ok(ProcessCollector::new()));
+        let named = |name: &str, help: &str| Opts::new(format!("{prefix}_{name}"), help);
+        let check_failing = named("check_failing", "1 while a check of /health fails, by the check's name");
+        let ready = named("ready", "1 while /readyz says that requests may be sent here");
         let inner = Inner {
-            server: HttpServerMetrics::new(&registry),
-            connections: ConnectionMetrics::new(&registry),
-            client: HttpClientMetrics::new(&registry),
-            panics: add(&registry, IntCounter::with_opts(panics)),
+            server: HttpServerMetrics::new(&catalogue),
+            connections: ConnectionMetrics::new(&catalogue),
+            client: HttpClientMetrics::new(&catalogue),
+            panics: catalogue
+                .add(IntCounter::with_opts(named("panics_total", "Panics in any task or request"))),
+            runtime: RuntimeGauges::new(&catalogue),
+            check_failing: catalogue.add(IntGaugeVec::new(check_failing, &["check"])),
+            ready: catalogue.add(IntGauge::with_opts(ready)),
             before_scrape: RwLock::default(),
-            registry,
+            catalogue,
             prefix,
         };
         Self { inner: Arc::new(inner) }
@@ -97,9 +114,9 @@ impl Metrics {
         &self.inner.panics
     }
 
-    /// For metrics with names of their own.
-    pub fn registry(&self) -> &Registry {
-        &self.inner.registry
+    /// All that were registered, by name.
+    pub fn declared(&self) -> Vec<Declared> {
+        self.inner.catalogue.declared()
     }
 
     fn options(&self, name: &str, help: &str) -> Opts {
@@ -109,44 +126,44 @@ impl Metrics {
     /// Registers `<prefix>_<name>`. Panics, as all of these do, when the name is taken or malformed: that is a
     /// mistake in the program which its first start shows.
     pub fn counter(&self, name: &str, help: &str) -> IntCounter {
-        add(&self.inner.registry, IntCounter::with_opts(self.options(name, help)))
+        self.inner.catalogue.add(IntCounter::with_opts(self.options(name, help)))
     }
 
     /// A counter with labels. Keep the handles of `with_label_values` on hot paths.
     pub fn counter_vec(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        add(&self.inner.registry, IntCounterVec::new(self.options(name, help), labels))
+        self.inner.catalogue.add(IntCounterVec::new(self.options(name, help), labels))
     }
 
     /// A whole number that goes up and down.
     pub fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        add(&self.inner.registry, IntGauge::with_opts(self.options(name, help)))
+        self.inner.catalogue.add(IntGauge::with_opts(self.options(name, help)))
     }
 
     /// Whole numbers that go up and down, with labels.
     pub fn gauge_vec(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-        add(&self.inner.registry, IntGaugeVec::new(self.options(name, help), labels))
+        self.inner.catalogue.add(IntGaugeVec::new(self.options(name, help), labels))
     }
 
     /// A number with a fraction, such as an age in seconds.
     pub fn float_gauge(&self, name: &str, help: &str) -> Gauge {
-        add(&self.inner.registry, Gauge::with_opts(self.options(name, help)))
+        self.inner.catalogue.add(Gauge::with_opts(self.options(name, help)))
     }
 
     /// Numbers with a fraction, with labels.
     pub fn float_gauge_vec(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
-        add(&self.inner.registry, GaugeVec::new(self.options(name, help), labels))
+        self.inner.catalogue.add(GaugeVec::new(self.options(name, help), labels))
     }
 
     /// A histogram with these upper bounds.
     pub fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
         let options = HistogramOpts { common_opts: self.options(name, help), buckets: buckets.to_vec() };
-        add(&self.inner.registry, Histogram::with_opts(options))
+        self.inner.catalogue.add(Histogram::with_opts(options))
     }
 
     /// Histograms with these upper bounds and labels.
     pub fn histogram_vec(&self, name: &str, help: &str, buckets: &[f64], labels: &[&str]) -> HistogramVec {
         let options = HistogramOpts { common_opts: self.options(name, help), buckets: buckets.to_vec() };
-        add(&self.inner.registry, HistogramVec::new(options, labels))
+        self.inner.catalogue.add(HistogramVec::new(options, labels))
     }
 
     /// Runs before every scrape, for numbers that are looked up rather than counted. Must be quick and not block.
@@ -160,20 +177,13 @@ impl Metrics {
             hook();
         }
         let mut text = String::with_capacity(16 * 1024);
-        if let Err(error) = TextEncoder::new().encode_utf8(&self.inner.registry.gather(), &mut text) {
+        if let Err(error) =
+            TextEncoder::new().encode_utf8(&self.inner.catalogue.registry().gather(), &mut text)
+        {
             tracing::error!(%error, "metrics cannot be encoded");
         }
         text
     }
-}
-
-/// Registers a metric. Both steps only fail for a malformed or repeated name, which is a mistake in the program.
-fn add<M: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<M>) -> M {
-    let metric = metric.unwrap_or_else(|error| panic!("a metric is malformed: {error}"));
-    if let Err(error) = registry.register(Box::new(metric.clone())) {
-        panic!("a metric cannot be registered: {error}");
-    }
-    metric
 }
 
 #[cfg(test)]
@@ -184,10 +194,10 @@ mod tests {
 
     #[test]
     fn the_text_has_what_every_service_promises_and_our_own_with_the_prefix() {
-        let metrics = Metrics::new("whatsapp_test_", "1.2.3");
+        let metrics = Metrics::new("whatsapp_test_", "1.2.3", "abc");
         metrics.counter("things_total", "Things").inc_by(3);
         let text = metrics.encode();
-        assert!(text.contains("whatsapp_test_build_info{version=\"1.2.3\"} 1\n"), "{text}");
+        assert!(text.contains("whatsapp_test_build_info{revision=\"abc\",version=\"1.2.3\"} 1\n"), "{text}");
         assert!(text.contains("whatsapp_test_things_total 3\n"), "{text}");
         assert!(text.contains("whatsapp_test_panics_total 0\n"), "{text}");
         assert!(text.contains("http_server_active_requests 0\n"), "{text}");
@@ -195,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_hook_runs_before_each_scrape() {
-        let metrics = Metrics::new("whatsapp_test", "1");
+        let metrics = Metrics::new("whatsapp_test", "1", "r");
         let depth = metrics.gauge("queue_depth", "Depth");
         let source = Arc::new(AtomicI64::new(7));
         let seen = Arc::clone(&source);
@@ -208,7 +218,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "cannot be registered")]
     fn a_name_that_is_taken_is_noticed_at_once() {
-        let metrics = Metrics::new("whatsapp_test", "1");
+        let metrics = Metrics::new("whatsapp_test", "1", "r");
         let _first = metrics.counter("things_total", "Things");
         let _second = metrics.counter("things_total", "Things");
     }

@@ -38,6 +38,11 @@ pub use self::{
     watch::{SecretOptions, read, watch},
 };
 
+/// Registers what [`watch`] counts, for the reference of all metrics.
+pub fn declare_metrics(metrics: &crate::metrics::Metrics) {
+    let _registers = meters::Meters::new(metrics);
+}
+
 /// Where secrets are mounted when `SECRETS_DIR` does not say otherwise.
 pub const DEFAULT_SECRETS_DIR: &str = "/var/run/secrets/whatsapp-router";
 

@@ -19,3 +19,8 @@ pub use self::{
     span::{Kind, Span, Value},
     tracer::{Telemetry, TelemetryError, Tracer},
 };
+
+/// Registers what is counted of traces, for the reference of all metrics.
+pub fn declare_metrics(metrics: &crate::metrics::Metrics) {
+    let _registers = batch::Counters::new(metrics);
+}

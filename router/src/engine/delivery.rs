@@ -73,7 +73,7 @@ impl Engine {
             .send_message_until(&channel.number, request.into(), None, self.lease_ends(lane.lease))
             .await;
         self.failpoints.pass(Failpoint::AfterGraphCall);
-        self.metrics.observe_graph(&result, started.elapsed());
+        self.metrics.calls.tried_to_send(&lane.channel, &result, started.elapsed());
         self.spans.sent(span, item, self.graph.base_url(), &result);
         self.settle(lane, channel, item, permit, &result);
         match result {

@@ -142,6 +142,7 @@ impl Engine {
         let traceparent = self.spans.traceparent(span.as_ref(), item);
         let post =
             Post { id, body, timeout: rule.delivery.timeout, signer: rule.signer.as_ref(), traceparent };
+        let asked_at = Instant::now();
         let answer = self.backend.process(backend, post).await;
         self.spans.asked(span, item, burst.iter().map(|(item, _)| item), (&rule.label, backend), &answer);
         self.failpoints.pass(Failpoint::AfterBackendAnswer);
@@ -151,6 +152,10 @@ impl Engine {
         }
         let outcome = answer.as_ref().map_or_else(BackendError::reason, |_| "ok");
         self.metrics.routed.with_label_values(&[&lane.channel, &rule.label, outcome]).inc();
+        self.metrics.calls.asked(&backend.name, outcome, asked_at.elapsed());
+        if answer.is_ok() {
+            self.metrics.calls.answered(&rule.label, item, self.clock.now());
+        }
         let newest = parts.last().map_or(message, |part| part.message);
         let is_read = match rule.mark_read {
             MarkRead::OnReceive => true,

@@ -288,8 +288,7 @@ impl Engine {
                 correlation_id = %item.correlation, trace_id = item.trace_id(), channel = &*lane.channel, reason, "message is not to be answered"
             ),
             Outcome::Sent { .. } => {
-                let seconds = (self.clock.now() - item.created_at) as f64 / 1e6;
-                self.metrics.send_latency.observe(seconds);
+                self.metrics.calls.sent(&lane.channel, item, self.clock.now());
                 tracing::info!(
                     correlation_id = %item.correlation, trace_id = item.trace_id(), message_id = %item.id,
                     channel = &*lane.channel, "message sent"

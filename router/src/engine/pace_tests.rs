@@ -32,7 +32,7 @@ fn channel(name: &str, phone_number_id: &str) -> Channel {
 
 fn pace() -> (Pace, mpsc::UnboundedReceiver<News>) {
     let table = Table::new(vec![channel("one", FIRST), channel("two", SECOND)], Vec::new()).unwrap();
-    Pace::new(&table, false, RouterMetrics::new(&Metrics::new("whatsapp_router", "1")).pace)
+    Pace::new(&table, false, RouterMetrics::new(&Metrics::new("whatsapp_router", "1", "r")).pace)
 }
 
 /// The answer to one send through this channel.

@@ -51,3 +51,23 @@ impl ConfigMetrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_set_is_not_shown() {
+        let metrics = Metrics::new("whatsapp_router", "1", "r");
+        let config = ConfigMetrics::new(&metrics);
+        assert!(!metrics.encode().contains("whatsapp_router_config"));
+        config.objects("Channel", 2, 1);
+        let text = metrics.encode();
+        for line in [
+            "whatsapp_router_config_objects{accepted=\"true\",kind=\"Channel\"} 2\n",
+            "whatsapp_router_config_objects{accepted=\"false\",kind=\"Channel\"} 1\n",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+    }
+}

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::{
     clock::Clock,
+    metrics::StoreMetrics,
     store::{
         Finish, MessageFilter, MessageView, Outcome, PageRequest, Store, conformance, database::OpenOptions,
         postgres::PostgresStore, sqlite::SqliteStore,
@@ -125,7 +126,12 @@ async fn everything_is_there_and_nothing_was_changed() {
     assert_eq!(case.new_database(depth), "t");
 
     // Both stores say the same of what they hold.
-    let options = OpenOptions { uncertain_wait: WAIT, lease_time: WAIT, clock: Clock::default() };
+    let options = OpenOptions {
+        uncertain_wait: WAIT,
+        lease_time: WAIT,
+        clock: Clock::default(),
+        metrics: StoreMetrics::unseen(),
+    };
     let new = PostgresStore::open(&case.address(), options).await.unwrap();
     let (ledger, messages) = (new.ledger().await.unwrap(), newest(&new).await);
     drop(new);

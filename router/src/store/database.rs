@@ -7,7 +7,7 @@ use super::{
     postgres::{self, Address, PostgresStore},
     sqlite::{self, Location, SqliteStore},
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, metrics::StoreMetrics};
 
 /// One of the databases that the router can live on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +32,14 @@ impl FromStr for DatabaseUrl {
 }
 
 /// How a store is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct OpenOptions {
     /// Sends that a vanished process may have made are not repeated before this is over.
     pub uncertain_wait: Duration,
     /// How long a conversation belongs to a router that says nothing, where several can be.
     pub lease_time: Duration,
     pub clock: Clock,
+    pub metrics: StoreMetrics,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +53,12 @@ pub enum OpenError {
 /// Opens the database and brings its schema up to date.
 pub async fn open(url: &DatabaseUrl, options: OpenOptions) -> Result<Arc<dyn Store>, OpenError> {
     Ok(match url {
-        DatabaseUrl::Sqlite(location) => {
-            Arc::new(SqliteStore::open(location, options.uncertain_wait, options.clock)?)
-        }
+        DatabaseUrl::Sqlite(location) => Arc::new(SqliteStore::open_counted(
+            location,
+            options.uncertain_wait,
+            options.clock,
+            &options.metrics,
+        )?),
         DatabaseUrl::Postgres(address) => Arc::new(PostgresStore::open(address, options).await?),
     })
 }

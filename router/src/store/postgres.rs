@@ -154,7 +154,7 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects and brings the schema up to date. Leases of a dead process are left to expire.
     pub async fn open(address: &Address, options: OpenOptions) -> Result<Self, OpenError> {
-        let connector = Arc::new(Connector::new(address.clone(), options.clock)?);
+        let connector = Arc::new(Connector::new(address.clone(), options.clock, options.metrics)?);
         let session = connector.connect(Purpose::Asking, None).await?;
         schema::migrate(&session)
             .await

@@ -58,7 +58,7 @@ use super::{
     MessageFilter, MessageId, MessageView, Micros, NewSend, Outcome, PaceAsk, Page, PageRequest, Queue,
     QueuesView, Refusal, Remedies, Replay, Replayed, Store, StoreError, Swept, Undelivered,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, metrics::StoreMetrics};
 
 /// Webhooks waiting for a commit at most; past it the answer is "busy" at once. At 3 MiB a body this is bounded
 /// far below by the connections that can be open.
@@ -93,6 +93,16 @@ impl SqliteStore {
     /// Opens or makes the file, brings its schema up to date and takes over what a dead process left. Sends that
     /// it may have made are not repeated before `uncertain_wait` is over.
     pub fn open(location: &Location, uncertain_wait: Duration, clock: Clock) -> Result<Self, OpenError> {
+        Self::open_counted(location, uncertain_wait, clock, &StoreMetrics::unseen())
+    }
+
+    /// The same, with its commits counted.
+    pub fn open_counted(
+        location: &Location,
+        uncertain_wait: Duration,
+        clock: Clock,
+        metrics: &StoreMetrics,
+    ) -> Result<Self, OpenError> {
         let (path, exclusive) = location::prepare(&location.0)?;
         let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
         let mut connection = Connection::open(&path).map_err(sqlite)?;
@@ -114,7 +124,14 @@ impl SqliteStore {
             Identity::of(&path).map_err(|source| LocationError::File { path: path.clone(), source })?;
 
         let (calls, receiver) = mpsc::channel();
-        let writer = Writer { connection, memory, identity, gauges: gauges.clone(), clock };
+        let writer = Writer {
+            connection,
+            memory,
+            identity,
+            gauges: gauges.clone(),
+            clock,
+            metrics: metrics.writer("sqlite"),
+        };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || {

@@ -22,7 +22,7 @@ use router::{
     engine::{Bounds, Engine, EngineIntake, EngineParts, EngineSettings, Retention},
     failpoints::Failpoints,
     intake::{Intake, plan},
-    metrics::RouterMetrics,
+    metrics::{RouterMetrics, StoreMetrics},
     pacing::{Limits, Pair},
     retry::RetryPolicy,
     routing::{
@@ -64,10 +64,14 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("router.db").display());
         let second = Duration::from_secs(1);
-        let options =
-            OpenOptions { uncertain_wait: second, lease_time: 30 * second, clock: Clock::default() };
+        let options = OpenOptions {
+            uncertain_wait: second,
+            lease_time: 30 * second,
+            clock: Clock::default(),
+            metrics: StoreMetrics::unseen(),
+        };
         let store = store::open(&url.parse().unwrap(), options).await.unwrap();
-        let metrics = Metrics::new("whatsapp_router", "test");
+        let metrics = Metrics::new("whatsapp_router", "test", "r");
         let (table, shutdown) = (LiveTable::default(), Shutdown::new());
         let graph = Client::new(meta.url().parse().unwrap(), 10 * second).unwrap();
         let engine = Engine::start(EngineParts {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use poem::http::Method;
-use prometheus::{Histogram, HistogramOpts, HistogramVec, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec};
 
-use super::{HTTP_DURATION_BUCKETS, add, http::method_label};
+use super::{HTTP_DURATION_BUCKETS, catalogue::Catalogue, http::method_label};
 
 /// `http_client_request_duration_seconds`. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -14,14 +14,14 @@ pub struct HttpClientMetrics {
 }
 
 impl HttpClientMetrics {
-    pub(super) fn new(registry: &Registry) -> Self {
+    pub(super) fn new(catalogue: &Catalogue) -> Self {
         let options = HistogramOpts::new(
             "http_client_request_duration_seconds",
             "Time until the answer was read or given up",
         )
         .buckets(HTTP_DURATION_BUCKETS.to_vec());
         let labels = ["http_request_method", "server_address", "http_response_status_code"];
-        Self { durations: add(registry, HistogramVec::new(options, &labels)) }
+        Self { durations: catalogue.add(HistogramVec::new(options, &labels)) }
     }
 
     /// Records one request to `server`, the host name alone. `status` is None when no answer came; its label is
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_request_without_an_answer_has_an_empty_status() {
-        let metrics = HttpClientMetrics::new(&Registry::new());
+        let metrics = HttpClientMetrics::new(&Catalogue::default());
         metrics.observe(&Method::POST, "localhost", None, Duration::from_secs(1));
         metrics.observe(&Method::POST, "localhost", Some(200), Duration::from_secs(1));
         let count = |status: &str| {

@@ -1,8 +1,8 @@
 //! Connections of clients: how many there are, and how many were not wanted.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
 
-use super::add;
+use super::catalogue::Catalogue;
 
 /// `http_server_connections`, `http_server_connections_refused_total` and `http_server_connections_cut_off_total`.
 /// Cheap to clone.
@@ -16,7 +16,7 @@ pub struct ConnectionMetrics {
 
 impl ConnectionMetrics {
     /// Every registry holds one of these.
-    pub fn new(registry: &Registry) -> Self {
+    pub(super) fn new(catalogue: &Catalogue) -> Self {
         let open = IntGauge::new("http_server_connections", "Open connections");
         let refused = IntCounter::new(
             "http_server_connections_refused_total",
@@ -26,10 +26,10 @@ impl ConnectionMetrics {
             "http_server_connections_cut_off_total",
             "Connections that were closed because the client sent a head, or took an answer, too slowly",
         );
-        let cut_off = add(registry, IntCounterVec::new(cut_off, &["reason"]));
+        let cut_off = catalogue.add(IntCounterVec::new(cut_off, &["reason"]));
         Self {
-            open: add(registry, open),
-            refused: add(registry, refused),
+            open: catalogue.add(open),
+            refused: catalogue.add(refused),
             head: cut_off.with_label_values(&["slow_head"]),
             answer: cut_off.with_label_values(&["slow_reader"]),
         }

@@ -7,9 +7,9 @@ use std::{
 };
 
 use poem::http::Method;
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge};
 
-use super::{HTTP_DURATION_BUCKETS, add};
+use super::{HTTP_DURATION_BUCKETS, catalogue::Catalogue};
 
 /// The label for a request that no route took.
 pub const UNMATCHED: &str = "unmatched";
@@ -32,7 +32,7 @@ struct Handle {
 }
 
 impl HttpServerMetrics {
-    pub(super) fn new(registry: &Registry) -> Self {
+    pub(super) fn new(catalogue: &Catalogue) -> Self {
         let options = HistogramOpts::new(
             "http_server_request_duration_seconds",
             "Time from the head of a request to the head of its answer",
@@ -41,8 +41,8 @@ impl HttpServerMetrics {
         let labels = ["http_request_method", "http_route", "http_response_status_code"];
         let active = IntGauge::new("http_server_active_requests", "Requests that are being answered");
         Self {
-            durations: add(registry, HistogramVec::new(options, &labels)),
-            active: add(registry, active),
+            durations: catalogue.add(HistogramVec::new(options, &labels)),
+            active: catalogue.add(active),
             handles: Arc::default(),
         }
     }
@@ -111,8 +111,8 @@ mod tests {
 
     #[test]
     fn the_cached_and_the_first_observation_end_up_in_the_same_series() {
-        let registry = Registry::new();
-        let metrics = HttpServerMetrics::new(&registry);
+        let catalogue = Catalogue::default();
+        let metrics = HttpServerMetrics::new(&catalogue);
         for _ in 0..3 {
             metrics.observe(&Method::POST, "/process", 200, Duration::from_millis(1));
         }
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_request_is_active_as_long_as_its_guard_lives() {
-        let metrics = HttpServerMetrics::new(&Registry::new());
+        let metrics = HttpServerMetrics::new(&Catalogue::default());
         let guard = metrics.start();
         assert_eq!(metrics.active.get(), 1);
         drop(guard);

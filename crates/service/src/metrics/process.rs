@@ -12,7 +12,7 @@ use prometheus::{
 /// Linux reports times in hundredths of a second on every architecture we build for (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Collects `process_resident_memory_bytes`, `process_cpu_seconds_total`, `process_open_fds` and
+/// Collects `process_resident_memory_bytes`, `process_cpu_seconds_total`, `process_open_fds`, `process_max_fds` and
 /// `process_start_time_seconds`.
 #[derive(Debug, Clone)]
 pub struct ProcessCollector {
@@ -24,6 +24,7 @@ struct Inner {
     memory: IntGauge,
     cpu: std::sync::Mutex<Counter>,
     descriptors: IntGauge,
+    most_descriptors: IntGauge,
     start: Gauge,
     descriptions: Vec<Desc>,
 }
@@ -41,14 +42,23 @@ impl ProcessCollector {
         let memory = IntGauge::new("process_resident_memory_bytes", "Resident memory in bytes").expect(named);
         let cpu = Counter::new("process_cpu_seconds_total", "User and system time in seconds").expect(named);
         let descriptors = IntGauge::new("process_open_fds", "Open file descriptors").expect(named);
+        let most_descriptors =
+            IntGauge::new("process_max_fds", "File descriptors that may be open").expect(named);
         let start =
             Gauge::new("process_start_time_seconds", "Start of the process in Unix seconds").expect(named);
-        let parts: [&dyn Collector; 4] = [&memory, &cpu, &descriptors, &start];
+        let parts: [&dyn Collector; 5] = [&memory, &cpu, &descriptors, &most_descriptors, &start];
         let descriptions = parts.iter().flat_map(|part| part.desc()).cloned().collect();
         if let Some(seconds) = read_start_time() {
             start.set(seconds);
         }
-        let inner = Inner { memory, cpu: std::sync::Mutex::new(cpu), descriptors, start, descriptions };
+        let inner = Inner {
+            memory,
+            cpu: std::sync::Mutex::new(cpu),
+            descriptors,
+            most_descriptors,
+            start,
+            descriptions,
+        };
         Self { inner: Arc::new(inner) }
     }
 }
@@ -68,9 +78,13 @@ impl Collector for ProcessCollector {
             // The folder that is being read is open itself.
             inner.descriptors.set(entries.count() as i64 - 1);
         }
+        if let Some(most) = read_most_descriptors() {
+            inner.most_descriptors.set(most);
+        }
         let cpu = inner.cpu.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         cpu.inc_by((stat.cpu_seconds - cpu.get()).max(0.0));
-        let parts: [&dyn Collector; 4] = [&inner.memory, &*cpu, &inner.descriptors, &inner.start];
+        let parts: [&dyn Collector; 5] =
+            [&inner.memory, &*cpu, &inner.descriptors, &inner.most_descriptors, &inner.start];
         parts.iter().flat_map(|part| part.collect()).collect()
     }
 }
@@ -112,6 +126,16 @@ fn parse_resident_memory(status: &str) -> Option<i64> {
     Some(kibibytes * 1024)
 }
 
+fn read_most_descriptors() -> Option<i64> {
+    parse_most_descriptors(&fs::read_to_string("/proc/self/limits").ok()?)
+}
+
+/// The soft limit, which is what counts.
+fn parse_most_descriptors(limits: &str) -> Option<i64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +155,13 @@ mod tests {
         assert_eq!(parse_resident_memory("VmPeak:\t 9 kB\n"), None);
     }
 
+    #[test]
+    fn the_soft_limit_of_open_files_is_the_first_number() {
+        let limits =
+            "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024       524288   files\n";
+        assert_eq!(parse_most_descriptors(limits), Some(1024));
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn this_very_process_has_memory_and_open_files() {
@@ -141,6 +172,7 @@ mod tests {
         };
         assert!(value("process_resident_memory_bytes") > 100_000.0);
         assert!(value("process_open_fds") >= 1.0);
+        assert!(value("process_max_fds") >= value("process_open_fds"));
         assert!(value("process_start_time_seconds") > 1_500_000_000.0);
         assert!(families.iter().any(|family| family.name() == "process_cpu_seconds_total"));
     }

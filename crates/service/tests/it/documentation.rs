@@ -10,7 +10,7 @@ use service::{
 };
 
 fn client(page: bool) -> (TestClient<impl poem::Endpoint>, String) {
-    let metrics = Metrics::new("test", "1");
+    let metrics = Metrics::new("test", "1", "r");
     let ops = OpsApi::new("tester", "1", Health::new(), metrics.clone());
     let service = OpenApiService::new(ops, "test", "1");
     let docs = Docs::of(&service, page);

@@ -81,7 +81,7 @@ struct Service {
 }
 
 fn service() -> Service {
-    let metrics = Metrics::new("test", "1");
+    let metrics = Metrics::new("test", "1", "r");
     let api = OpenApiService::new(Api, "test", "1");
     let documented = Routes::from_openapi(&api.spec());
     let routes = Route::new()
@@ -222,7 +222,7 @@ async fn a_bare_status_becomes_a_problem_and_a_foreign_format_stays() {
 
 #[tokio::test]
 async fn the_edge_never_returns_an_error() {
-    let metrics = Metrics::new("test", "1");
+    let metrics = Metrics::new("test", "1", "r");
     let endpoint = Route::new().with(Edge::new(&metrics));
     assert!(endpoint.call(poem::Request::default()).await.is_ok());
 }

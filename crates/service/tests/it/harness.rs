@@ -60,7 +60,7 @@ pub(crate) fn start(pairs: &[(&str, &str)]) -> Service {
     let listeners = Running::bind(&settings).unwrap();
     let (main, admin) = (listeners.main_address(), listeners.admin_address());
     let (gate, health, shutdown) = (Gate::default(), Health::new(), Shutdown::new());
-    let metrics = Metrics::new("test", "1");
+    let metrics = Metrics::new("test", "1", "r");
     let ops = OpsApi::new("tester", "1", health.clone(), metrics.clone());
     let edge = Edge::new(&metrics).with_limits(&settings.limits);
     let routes = Route::new()

@@ -11,7 +11,7 @@ use service::{
 };
 
 async fn ask(health: &Health, path: &str) -> (u16, Value) {
-    let metrics = Metrics::new("test", "1");
+    let metrics = Metrics::new("test", "1", "r");
     let ops = OpsApi::new("tester", "1.2.3", health.clone(), metrics.clone());
     let endpoint = OpenApiService::new(ops, "test", "1").with(Edge::new(&metrics));
     let answer = TestClient::new(endpoint).get(path).send().await;
@@ -60,7 +60,7 @@ async fn a_failing_check_is_named_with_its_reason() {
 
 #[tokio::test]
 async fn metrics_are_text_and_know_the_requests_before() {
-    let metrics = Metrics::new("test", "1");
+    let metrics = Metrics::new("test", "1", "r");
     let ops = OpsApi::new("tester", "1", Health::new(), metrics.clone());
     let client = TestClient::new(OpenApiService::new(ops, "test", "1").with(Edge::new(&metrics)));
     client.get("/livez").send().await.assert_status(StatusCode::OK);

@@ -71,7 +71,7 @@ impl Mount {
     }
 
     fn watch(&self, poll: Duration, grace: Duration) -> (Receiver<Secrets>, Metrics) {
-        let metrics = Metrics::new("test", "1");
+        let metrics = Metrics::new("test", "1", "r");
         let variables = Variables::new(NAMES, [("WHATSAPP_ACCESS_TOKEN", "variable")]);
         let options = SecretOptions { folder: self.path("secrets"), poll, grace, variables };
         (watch(options, &metrics), metrics)

@@ -85,7 +85,7 @@ impl Replica {
         let check = health.register("kubernetes");
         let watched = source::start(&cluster.client, &cluster.namespaces, times, check.clone());
         let (compiled, task) = compile(&watched);
-        let metrics = KubernetesMetrics::new(&Metrics::new("whatsapp_test", "1"));
+        let metrics = KubernetesMetrics::new(&Metrics::new("whatsapp_test", "1", "r"));
         let shutdown = Shutdown::new();
         let (sender, leading) = watch::channel(false);
         let writer = Writer::new(

@@ -7,11 +7,11 @@ use super::{
     connect::{Connector, Purpose},
     schema,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, metrics::StoreMetrics};
 
 /// Connects and brings the schema up to date.
 pub async fn connect_alone(address: &Address) -> Result<Client, OpenError> {
-    let connector = Connector::new(address.clone(), Clock::default())?;
+    let connector = Connector::new(address.clone(), Clock::default(), StoreMetrics::unseen())?;
     let session = connector.connect(Purpose::Asking, None).await?;
     schema::migrate(&session)
         .await

@@ -11,7 +11,7 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Address, session::Session};
-use crate::{clock::Clock, store::Micros};
+use crate::{clock::Clock, metrics::StoreMetrics, store::Micros};
 
 /// What each session is told. The limits end what a router that vanished left behind: its locks are free again after
 /// at most `idle_in_transaction_session_timeout`.
@@ -65,6 +65,7 @@ pub(super) struct Connector {
     tls: MakeRustlsConnect,
     /// How far tests moved the clock.
     ahead: Micros,
+    metrics: StoreMetrics,
 }
 
 impl std::fmt::Debug for Connector {
@@ -74,9 +75,13 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Connector {
-    pub(super) fn new(address: Address, clock: Clock) -> Result<Self, ConnectError> {
+    pub(super) fn new(address: Address, clock: Clock, metrics: StoreMetrics) -> Result<Self, ConnectError> {
         let tls = MakeRustlsConnect::new(tls(&address)?);
-        Ok(Self { address, tls, ahead: clock.advance() })
+        Ok(Self { address, tls, ahead: clock.advance(), metrics })
+    }
+
+    pub(super) fn metrics(&self) -> &StoreMetrics {
+        &self.metrics
     }
 
     pub(super) fn place(&self) -> String {
@@ -92,6 +97,11 @@ impl Connector {
         let late = || self.error_of("it did not answer in time".to_owned());
         let made = async {
             let (client, connection) = self.open().await?;
+            let open = self.metrics.connected(match purpose {
+                _ if heard.is_some() => "listening",
+                Purpose::Writing => "writing",
+                Purpose::Asking => "asking",
+            });
             tokio::spawn(drive(connection, heard));
             let ahead = self.ahead;
             let particular = match purpose {
@@ -100,7 +110,7 @@ impl Connector {
             };
             let settings = format!("{SETTINGS}; {particular}; SET whatsapp_router.ahead = '{ahead}'");
             client.batch_execute(&settings).await.map_err(|error| self.explain(&error))?;
-            Ok(Session::new(client))
+            Ok(Session::new(client, open))
         };
         tokio::time::timeout(PATIENCE, made).await.map_err(|_| late())?
     }

@@ -13,7 +13,7 @@ use futures_util::{
 };
 use tokio_postgres::{Client, Error, Row, Statement, types::ToSql};
 
-use crate::store::StoreError;
+use crate::{metrics::OpenConnection, store::StoreError};
 
 pub(super) type Params<'a> = Vec<&'a (dyn ToSql + Sync)>;
 
@@ -40,11 +40,12 @@ pub(super) struct Session {
     client: Client,
     /// By the address of the text, which is a constant of the program.
     statements: Mutex<HashMap<usize, Statement>>,
+    _open: OpenConnection,
 }
 
 impl Session {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client, statements: Mutex::default() }
+    pub(super) fn new(client: Client, open: OpenConnection) -> Self {
+        Self { client, statements: Mutex::default(), _open: open }
     }
 
     /// For what has the connection to itself.

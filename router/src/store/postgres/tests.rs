@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use sandbox::postgres::Cluster;
 
 use super::*;
+use crate::metrics::StoreMetrics;
 use crate::store::{
     Attempt, Claim, Contact, Delivery, Outcome, PaceAsk, Queue, Refusal, Store,
     conformance::{self, batch, claiming, delivery, refusal, reply},
@@ -18,6 +19,7 @@ fn options() -> OpenOptions {
         uncertain_wait: Duration::from_secs(5),
         lease_time: Duration::from_secs(30),
         clock: Clock::default(),
+        metrics: StoreMetrics::unseen(),
     }
 }
 
@@ -46,7 +48,7 @@ async fn random_operations_agree_with_a_simple_model() {
     for seed in 0..3 {
         let Some(url) = new_database() else { return };
         let options = OpenOptions { uncertain_wait: Duration::from_secs(600), ..options() };
-        let make = async || Arc::new(open(&url, options).await) as Arc<dyn Store>;
+        let make = async || Arc::new(open(&url, options.clone()).await) as Arc<dyn Store>;
         model::check(make, seed, 50).await;
     }
 }
@@ -64,6 +66,7 @@ fn expiring() -> OpenOptions {
         lease_time: Duration::from_millis(300),
         uncertain_wait: Duration::ZERO,
         clock: Clock::default(),
+        metrics: StoreMetrics::unseen(),
     }
 }
 
@@ -248,7 +251,7 @@ async fn the_share_of_a_router_that_is_gone_is_free_after_its_lease() {
 }
 
 async fn session(url: &str) -> session::Session {
-    let connector = Connector::new(url.parse().unwrap(), Clock::default()).unwrap();
+    let connector = Connector::new(url.parse().unwrap(), Clock::default(), StoreMetrics::unseen()).unwrap();
     connector.connect(Purpose::Asking, None).await.unwrap()
 }
 

@@ -17,7 +17,10 @@ use super::{
     session::{Failure, Session},
     tally::Gauges,
 };
-use crate::store::{Depth, StoreError};
+use crate::{
+    metrics::WriterMetrics,
+    store::{Depth, StoreError},
+};
 
 /// Calls, and items of webhooks, in one transaction at most, so that the first of them does not wait for long.
 const LARGEST_BATCH: usize = 512;
@@ -74,6 +77,7 @@ pub(super) struct Writer<B: Batch> {
     name: &'static str,
     connector: Arc<Connector>,
     gauges: Arc<Gauges>,
+    metrics: WriterMetrics,
     session: Option<Session>,
     /// Since the last connection was lost.
     down: Option<Down>,
@@ -99,11 +103,13 @@ pub(super) fn start<B: Batch>(
     gauges: Arc<Gauges>,
 ) -> UnboundedSender<B::Call> {
     let (calls, receiver) = unbounded_channel();
+    let metrics = connector.metrics().writer(name);
     let writer = Writer {
         batch,
         name,
         connector,
         gauges,
+        metrics,
         session: None,
         down: None,
         backend: None,
@@ -196,11 +202,17 @@ impl<B: Batch> Writer<B> {
                 return Err(Broken::Outside("not connected".to_owned()));
             };
             self.gauges.begin();
+            let started = Instant::now();
             let result = tokio::time::timeout(self.batch.patience(), self.batch.apply(session, calls)).await;
             self.gauges.end(match &result {
                 Ok(Ok((_, depth))) => *depth,
                 _ => Depth::default(),
             });
+            if matches!(result, Ok(Ok(_))) {
+                self.metrics.committed(calls.len(), started.elapsed());
+            } else {
+                self.metrics.failed();
+            }
             let failure = match result {
                 Ok(Ok((done, _))) => return Ok(done),
                 Ok(Err(failure)) => failure,

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicI64, AtomicUsize, Ordering},
         mpsc,
     },
+    time::Instant,
 };
 
 use rusqlite::Connection;
@@ -20,6 +21,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    metrics::WriterMetrics,
     store::{
         Accepted, Claims, Delivery, Depth, Finish, Finished, Item, Lease, Micros, Outcome, Queue, Refusal,
         StoreError,
@@ -153,6 +155,7 @@ pub(super) struct Writer {
     pub(super) identity: Identity,
     pub(super) gauges: Arc<Gauges>,
     pub(super) clock: Clock,
+    pub(super) metrics: WriterMetrics,
 }
 
 impl Writer {
@@ -205,8 +208,12 @@ impl Writer {
 
     /// All of `calls` or none.
     fn transaction(&mut self, calls: &[Call]) -> Result<Vec<Done>, Broken> {
+        let started = Instant::now();
         let result = self.attempt(calls);
-        if result.is_err() {
+        if result.is_ok() {
+            self.metrics.committed(calls.len(), started.elapsed());
+        } else {
+            self.metrics.failed();
             self.memory.forget();
             if !self.connection.is_autocommit() {
                 // Nothing to be done should this fail too: the next BEGIN will say so.
