@@ -1,44 +1,19 @@
 # shellcheck shell=bash disable=SC2154
 # Channels and Routes as custom resources, for two routers on PostgreSQL. Sourced by scripts/e2e.
 
+# shellcheck source=scripts/e2e.d/documents.sh
+source scripts/e2e.d/documents.sh
+
 values=("${on_postgres[@]}" --set config.source=kubernetes --set-string whatsapp.phoneNumberId= --set 'secretMounts[0].name=support')
 lease=$release-status
 
 # --- helpers ------------------------------------------------------------------------------------------------------
-pods() { k get pods --selector "app.kubernetes.io/name=whatsapp-router,app.kubernetes.io/component=router" --field-selector status.phase=Running --output name | cut -d/ -f2; }
-# A number of a pod's metrics: POD NAME-WITH-LABELS. By the pod's own address where this machine reaches it.
-metric() {
-  local text address
-  if [[ $direct ]]; then
-    address=${pod_address[$1]:-$(k get pod "$1" --output jsonpath='{.status.podIP}')}
-    text=$(curl --silent --max-time 5 "http://$address:9090/metrics")
-  else
-    text=$(kubectl get --raw "/api/v1/namespaces/$namespace/pods/$1:9090/proxy/metrics")
-  fi || return 1
-  awk -v name="$2" 'index($0, name " ") == 1 { print int($2); found = 1 } END { exit !found }' <<<"$text"
-}
-declare -A pod_address=()
-accepted_routes='whatsapp_router_config_objects{accepted="true",kind="Route"}'
-sync_age='whatsapp_router_config_sync_age_seconds{source="kubernetes"}'
-
 condition() { # OBJECT TYPE: status and reason
   k get "$1" --output jsonpath="{.status.conditions[?(@.type==\"$2\")].status} {.status.conditions[?(@.type==\"$2\")].reason}"
 }
 programmed() { k wait --for=condition=Programmed --timeout "${1}s" "${@:2}" || { k get "${@:2}" --output yaml; return 1; }; }
-route() { # NAME BACKEND [MATCH]: the document of one
-  jq -nc --arg name "$1" --argjson backend "$2" --argjson matches "[${3:-}]" '{
-    apiVersion: "whatsapp-router.dev/v1alpha1", kind: "Route", metadata: {name: $name},
-    spec: {channelRefs: [{name: "support"}], rules: [{name: "default", backends: [$backend]}
-      + if $matches == [] then {} else {matches: $matches} end]}}'
-}
-our_server="{\"service\": {\"name\": \"$release-server\", \"port\": 8001}}"
-simulators_backend='{"url": "http://sandbox:8002/backend"}'
 
 # --- install ------------------------------------------------------------------------------------------------------
-secret_is_made() {
-  k create secret generic support --from-literal=access-token=sandbox-access-token \
-    --from-literal=verify-token=sandbox-verify-token --from-literal=app-secret=sandbox-app-secret
-}
 objects_installed() { uninstalled && installed && kubectl wait --for=condition=Established --timeout 30s crd "${definitions[@]}"; }
 step 'a Secret for the channel' secret_is_made
 step 'helm install: the definitions, two routers that watch' objects_installed
@@ -46,18 +21,7 @@ step 'no pod violates the restricted standard' no_warning
 
 applied() {
   local began
-  k apply --filename - <<YAML || return 1
-apiVersion: whatsapp-router.dev/v1alpha1
-kind: Channel
-metadata: {name: support}
-spec:
-  provider: WhatsAppCloud
-  phoneNumberId: "106540352242922"
-  accessTokenRef: {name: support, key: access-token}
-  verification:
-    verifyTokenRef: {name: support, key: verify-token}
-    appSecretRef: {name: support, key: app-secret}
-YAML
+  channel | k apply --filename - || return 1
   began=$(now)
   route everything "$our_server" | k apply --filename - || return 1
   programmed 30 channel/support route/everything || return 1
@@ -120,63 +84,12 @@ step 'a new Route is in effect on every router within 2 s' new_route
 taken_by_the_simulators_backend() {
   say "urgent $$" && soon 60 asked "urgent $$"
 }
-asked() { sandbox /backend/requests --fail | grep -qF "$1"; }
 step 'and takes its messages, as it is the more specific one' taken_by_the_simulators_backend
 step 'while the others go where they went' there_and_back "not so urgent $$"
 
 # --- secrets ------------------------------------------------------------------------------------------------------
-same_pods() { # FILE: those of before, not restarted
-  k get pods --selector app.kubernetes.io/component=router --output jsonpath='{range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount}{"\n"}{end}' | sort >"$1.now"
-  diff "$1" "$1.now"
-}
-k get pods --selector app.kubernetes.io/component=router --output jsonpath='{range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount}{"\n"}{end}' | sort >"$work/pods"
-# What of the time was the kubelet's, where its folders are on this machine: when the new files came, and when the log says
-# that they are in use.
-own_part() { # SINCE-MS
-  local pod uid link came read
-  for pod in $(pods); do
-    uid=$(k get pod "$pod" --output jsonpath='{.metadata.uid}')
-    link=${E2E_KUBELET_DIR:-/var/lib/kubelet}/pods/$uid/volumes/kubernetes.io~secret/secret-0/..data
-    [[ -L $link ]] || return 0
-    came=$(date --date "@$(stat --format %.Y "$link")" +%s%3N)
-    read=$(k logs "$pod" --since 300s | jq -rRs '[split("\n")[] | fromjson? | select((.message // .fields.message // "") == "secrets changed")] | last | .timestamp // empty')
-    [[ $read ]] || { figure "$pod: no line about it in the log"; continue; }
-    read=$(date --date "$read" +%s%3N)
-    figure "$pod: the kubelet had it after $((came - $1)) ms, the router used it $((read - came)) ms later"
-  done
-}
-token_rotated() {
-  local began
-  began=$(now)
-  k patch secret support --type merge --patch "{\"stringData\": {\"access-token\": \"rotated-$$\"}}" || return 1
-  # Graph refuses the old one from this moment on.
-  sandbox /credentials --fail --request PUT --data "{\"access_token\": \"rotated-$$\"}" || return 1
-  there_and_back "with a rotated token $$" || return 1
-  figure "answered with the new token $(($(now) - began)) ms after the Secret was changed and the old token revoked"
-  own_part "$began"
-}
-step 'an access token is rotated, and the next send has it' token_rotated
-signed_now() { router_says 200 '' "$(webhook "wamid.e2e-$$-$(now)" "signed $$")" ''; }
-app_secret_rotated() {
-  local began
-  began=$(now)
-  k patch secret support --type merge --patch "{\"stringData\": {\"app-secret\": \"rotated-secret-$$\"}}" || return 1
-  sandbox /credentials --fail --request PUT --data "{\"app_secret\": \"rotated-secret-$$\"}" || return 1
-  soon 180 signed_now >/dev/null || { signed_now; return 1; }
-  figure "signed with the new app secret and taken $(($(now) - began)) ms after the Secret was changed"
-  own_part "$began"
-}
-step 'an app secret is rotated, and webhooks signed with it are taken' app_secret_rotated
-former_is_taken() {
-  local status=0
-  sandbox /credentials --fail --request PUT --data '{"app_secret": "sandbox-app-secret"}' || return 1
-  router_says 200 '' "$(webhook "wamid.e2e-$$-old" 'old')" '' || status=1
-  sandbox /credentials --fail --request PUT --data "{\"app_secret\": \"rotated-secret-$$\"}" || return 1
-  return "$status"
-}
-step 'one signed with the former secret still is, for the grace time' former_is_taken
-step 'one signed with neither is not' router_says 403 '' "$(webhook "wamid.e2e-$$-neither" 'no')" '?secret=wrong'
-step 'no router was restarted for any of it' same_pods "$work/pods"
+# shellcheck source=scripts/e2e.d/secrets.sh
+source scripts/e2e.d/secrets.sh
 
 # --- the Lease ----------------------------------------------------------------------------------------------------
 holder() { k get lease "$lease" --output jsonpath='{.spec.holderIdentity}'; }

@@ -1,0 +1,51 @@
+# shellcheck shell=bash disable=SC2154
+# Secrets are rotated under the routers that a part has installed, with the channel of documents.sh. Sourced by parts.
+
+restarts >"$work/pods"
+# What of the time was the kubelet's, where its folders are on this machine: when the new files came, and when the log says
+# that they are in use.
+own_part() { # SINCE-MS
+  local pod uid link came read
+  for pod in $(pods); do
+    uid=$(k get pod "$pod" --output jsonpath='{.metadata.uid}')
+    link=${E2E_KUBELET_DIR:-/var/lib/kubelet}/pods/$uid/volumes/kubernetes.io~secret/secret-0/..data
+    [[ -L $link ]] || return 0
+    came=$(date --date "@$(stat --format %.Y "$link")" +%s%3N)
+    read=$(k logs "$pod" --since 300s | jq -rRs '[split("\n")[] | fromjson? | select((.message // .fields.message // "") == "secrets changed")] | last | .timestamp // empty')
+    [[ $read ]] || { figure "$pod: no line about it in the log"; continue; }
+    read=$(date --date "$read" +%s%3N)
+    figure "$pod: the kubelet had it after $((came - $1)) ms, the router used it $((read - came)) ms later"
+  done
+}
+token_rotated() {
+  local began
+  began=$(now)
+  k patch secret support --type merge --patch "{\"stringData\": {\"access-token\": \"rotated-$$\"}}" || return 1
+  # Graph refuses the old one from this moment on.
+  sandbox /credentials --fail --request PUT --data "{\"access_token\": \"rotated-$$\"}" || return 1
+  there_and_back "with a rotated token $$" || return 1
+  figure "answered with the new token $(($(now) - began)) ms after the Secret was changed and the old token revoked"
+  own_part "$began"
+}
+step 'an access token is rotated, and the next send has it' token_rotated
+signed_now() { router_says 200 '' "$(webhook "wamid.e2e-$$-$(now)" "signed $$")" ''; }
+app_secret_rotated() {
+  local began
+  began=$(now)
+  k patch secret support --type merge --patch "{\"stringData\": {\"app-secret\": \"rotated-secret-$$\"}}" || return 1
+  sandbox /credentials --fail --request PUT --data "{\"app_secret\": \"rotated-secret-$$\"}" || return 1
+  soon 180 signed_now >/dev/null || { signed_now; return 1; }
+  figure "signed with the new app secret and taken $(($(now) - began)) ms after the Secret was changed"
+  own_part "$began"
+}
+step 'an app secret is rotated, and webhooks signed with it are taken' app_secret_rotated
+former_is_taken() {
+  local status=0
+  sandbox /credentials --fail --request PUT --data '{"app_secret": "sandbox-app-secret"}' || return 1
+  router_says 200 '' "$(webhook "wamid.e2e-$$-old" 'old')" '' || status=1
+  sandbox /credentials --fail --request PUT --data "{\"app_secret\": \"rotated-secret-$$\"}" || return 1
+  return "$status"
+}
+step 'one signed with the former secret still is, for the grace time' former_is_taken
+step 'one signed with neither is not' router_says 403 '' "$(webhook "wamid.e2e-$$-neither" 'no')" '?secret=wrong'
+step 'no router was restarted for any of it' same_pods "$work/pods"
