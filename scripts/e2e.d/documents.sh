@@ -43,7 +43,6 @@ simulators_backend='{"url": "http://sandbox:8002/backend"}'
 secret_is_made() {
   k delete secret support --ignore-not-found || return 1
   k create secret generic support --from-literal=access-token=sandbox-access-token \
-    --from-literal=verify-token=sandbox-verify-token --from-literal=app-secret=sandbox-app-secret || return 1
-  sandbox /credentials --fail --request PUT --data '{"access_token": "sandbox-access-token", "app_secret": "sandbox-app-secret"}'
+    --from-literal=verify-token=sandbox-verify-token --from-literal=app-secret=sandbox-app-secret
 }
 asked() { sandbox /backend/requests --fail | grep -qF "$1"; } # TEXT: the simulator's backend was

@@ -48,7 +48,7 @@ dangling() {
   k wait --for=condition=ResolvedRefs=False --timeout 20s route/dangling || { k get route dangling --output yaml; return 1; }
   figure "dangling: ResolvedRefs $(condition route/dangling ResolvedRefs)"
   told_by_an_event() { k get events --output json | jq -e '.items[] | select(.involvedObject.kind == "Route" and .involvedObject.name == "dangling")' >/dev/null; }
-  soon 20 told_by_an_event || { echo 'no Event of it'; k get events; return 1; }
+  soon 20 told_by_an_event || { echo "no Event of it"; k get events --field-selector involvedObject.kind=Route; return 1; }
   k delete route dangling
 }
 step 'a Route to a Channel that is not there says so, and an Event does' dangling
@@ -106,10 +106,10 @@ lease_taken_over() {
   k patch route urgent --type merge --patch '{"spec": {"priority": 7}}' || return 1
   soon 20 observed route/urgent || { echo "nobody wrote conditions; the Lease is held by $(holder)"; k get route urgent --output yaml; return 1; }
   [[ $(holder) != "$was" ]] || { echo "the Lease is still held by $was"; return 1; }
-  figure "another router wrote conditions $(($(now) - began)) ms after the holder was killed"
+  figure "another router wrote conditions $(($(now) - began)) ms after the holder was deleted"
   k rollout status "deployment/$release" --timeout 120s
 }
-step 'the router that writes conditions is killed, another writes within 20 s' lease_taken_over
+step 'the router that writes conditions is deleted, another writes within 20 s' lease_taken_over
 
 # --- the API server -----------------------------------------------------------------------------------------------
 gone_for_a_minute() {

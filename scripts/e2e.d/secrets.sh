@@ -2,20 +2,24 @@
 # Secrets are rotated under the routers that a part has installed, with the channel of documents.sh. Sourced by parts.
 
 restarts >"$work/pods"
-# What of the time was the kubelet's, where its folders are on this machine: when the new files came, and when the log says
-# that they are in use.
+# What of the time was the kubelet's, where its folders are on this machine: when the new files came to a pod, and when its
+# log says that they are in use.
 own_part() { # SINCE-MS
-  local pod uid link came read
+  local pod link came read
   for pod in $(pods); do
-    uid=$(k get pod "$pod" --output jsonpath='{.metadata.uid}')
-    link=${E2E_KUBELET_DIR:-/var/lib/kubelet}/pods/$uid/volumes/kubernetes.io~secret/secret-0/..data
+    link=${E2E_KUBELET_DIR:-/var/lib/kubelet}/pods/$(k get pod "$pod" --output jsonpath='{.metadata.uid}')/volumes/kubernetes.io~secret/secret-0/..data
     [[ -L $link ]] || return 0
-    came=$(date --date "@$(stat --format %.Y "$link")" +%s%3N)
-    read=$(k logs "$pod" --since 300s | jq -rRs '[split("\n")[] | fromjson? | select((.message // .fields.message // "") == "secrets changed")] | last | .timestamp // empty')
-    [[ $read ]] || { figure "$pod: no line about it in the log"; continue; }
-    read=$(date --date "$read" +%s%3N)
+    soon 150 came_after "$1" && soon 60 read_after "$came" || { echo "$pod does not have it"; return 1; }
     figure "$pod: the kubelet had it after $((came - $1)) ms, the router used it $((read - came)) ms later"
   done
+}
+came_after() { # MS
+  came=$(date --date "@$(stat --format %.Y "$link")" +%s%3N)
+  ((came >= $1))
+}
+read_after() { # MS
+  read=$(k logs "$pod" --since 300s | jq -rRs '[split("\n")[] | fromjson? | select(.message == "secrets changed")] | last | .timestamp // empty')
+  [[ $read ]] && read=$(date --date "$read" +%s%3N) && ((read >= $1))
 }
 token_rotated() {
   local began
