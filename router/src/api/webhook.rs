@@ -199,7 +199,8 @@ impl WebhookApi {
     }
 
     async fn store(&self, plan: Plan, trace: Option<&RequestTrace>) -> ReceiveResponse {
-        let Plan { mut delivery, foreign, unanswerable } = plan;
+        let Plan { mut delivery, foreign, awaited, unanswerable } = plan;
+        let receipt = |status| if awaited > 0 { not_yet(awaited) } else { receipt(status) };
         if let Some(trace) = trace {
             delivery.trace_by(trace.context);
         }
@@ -256,6 +257,16 @@ impl WebhookApi {
             );
         }
     }
+}
+
+/// What else was in the webhook is stored by now, and will be recognised when it comes again.
+fn not_yet(items: usize) -> ReceiveResponse {
+    tracing::warn!(
+        items,
+        "webhook has items for a channel that can't be used yet, Meta will send them again"
+    );
+    let detail = "a channel of this webhook can't be used yet; send it again";
+    ReceiveResponse::Unavailable(Json(Problem::unavailable(detail)))
 }
 
 fn receipt(status: &str) -> ReceiveResponse {

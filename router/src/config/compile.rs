@@ -106,7 +106,9 @@ impl Compiler {
             })
             .collect();
 
-        let table = Table::new(built, built_routes)?;
+        let numbers =
+            of_kind(Kind::Channel).filter_map(|object| object.value["spec"]["phoneNumberId"].as_str());
+        let table = Table::new(built, built_routes)?.awaiting(numbers.map(str::to_owned));
         let shadowed = shadowed(&table);
         for route in &mut routes {
             let name = route.object.id.name.as_str();

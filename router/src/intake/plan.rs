@@ -24,6 +24,8 @@ pub struct Plan {
     pub delivery: Delivery,
     /// Items of phone numbers that are no channel of ours.
     pub foreign: usize,
+    /// Items of channels that are configured and can't be used yet: Meta has to send them again.
+    pub awaited: usize,
     /// Messages that name no sender, or that can't be read: kept as events, never answered.
     pub unanswerable: usize,
 }
@@ -39,7 +41,7 @@ pub fn plan(webhook: Webhook<'_>, body: Bytes, table: &Table, received_at: Micro
         events: Vec::new(),
         trace: None,
     };
-    let mut plan = Plan { delivery, foreign: 0, unanswerable: 0 };
+    let mut plan = Plan { delivery, foreign: 0, awaited: 0, unanswerable: 0 };
     for item in webhook.items {
         plan.add(&item, table, received_at);
     }
@@ -52,6 +54,10 @@ impl Plan {
             None => None,
             Some(number) => match table.channel_of_number(number) {
                 Some(channel) => Some(channel),
+                None if table.is_awaited(number) => {
+                    self.awaited += 1;
+                    return;
+                }
                 None => {
                     self.foreign += 1;
                     return;

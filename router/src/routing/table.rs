@@ -1,7 +1,12 @@
 //! The table that everything else asks: channels, and their rules in the order in which they are asked. It is never
 //! changed, only replaced.
 
-use std::{cmp::Reverse, collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 
@@ -39,6 +44,7 @@ pub struct Table {
     rules: HashMap<Arc<str>, Arc<Rule>>,
     app_secrets: Vec<SecretString>,
     allows_unsigned: bool,
+    awaited: HashSet<String>,
 }
 
 impl Table {
@@ -84,6 +90,18 @@ impl Table {
             table.entries.insert(channel, ranked.into_iter().map(|(_, entry)| entry).collect());
         }
         Ok(table)
+    }
+
+    /// Phone number ids of channels that somebody configured and that can't be used yet, such as one whose token is not
+    /// mounted. What comes for them is ours, and is not to be lost.
+    pub fn awaiting(mut self, numbers: impl IntoIterator<Item = String>) -> Self {
+        let unknown = numbers.into_iter().filter(|number| !self.by_number.contains_key(number));
+        self.awaited = unknown.collect();
+        self
+    }
+
+    pub fn is_awaited(&self, phone_number_id: &str) -> bool {
+        self.awaited.contains(phone_number_id)
     }
 
     pub fn channel(&self, name: &str) -> Option<&Arc<Channel>> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     api_client::{KEY, call, with_keys},
-    harness::{PATIENCE, echoed, get, metric, replies, webhook},
+    harness::{PATIENCE, PHONE_NUMBER_ID, echoed, get, metric, replies, webhook},
 };
 
 const CHANNEL: &str = "
@@ -178,6 +178,48 @@ async fn the_work_of_a_channel_that_is_taken_away_waits_for_it() {
     until(&stack, "/api/v1/routes", is_programmed).await;
     let answered = replies(&stack, 1).await;
     assert_eq!(echoed(&answered[0].text), "anybody there?");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_for_a_channel_whose_secret_comes_later() {
+    let (folder, secrets) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(folder.path(), "channel.yaml", CHANNEL);
+    let second = CHANNEL
+        .replace("support", "second")
+        .replace("106540352242922", "200")
+        .replace("accessTokenRef: {name: default", "accessTokenRef: {name: second");
+    write(folder.path(), "second.yaml", &second);
+    let secrets_dir = secrets.path().to_string_lossy();
+    let stack =
+        with_keys().config_dir(folder.path()).router_env("SECRETS_DIR", secrets_dir).start().await.unwrap();
+    let channels = ask(&stack, "/api/v1/channels").await;
+    assert_eq!(condition(&channels["items"][0], "ResolvedRefs").1, "SecretNotFound", "{channels}");
+
+    let other = webhook(&[("4915100000002", "wamid.2", "to the second")]).replace(PHONE_NUMBER_ID, "200");
+    let both = {
+        let mut first: Value =
+            serde_json::from_str(&webhook(&[("4915100000001", "wamid.1", "to the first")])).unwrap();
+        let second: Value = serde_json::from_str(&other).unwrap();
+        first["entry"].as_array_mut().unwrap().push(second["entry"][0].clone());
+        first.to_string()
+    };
+    for body in [&other, &both, &both] {
+        assert_eq!(stack.webhook(body.clone()).await.unwrap().status, 503, "so Meta sends it again");
+    }
+    assert_eq!(
+        ask(&stack, "/api/v1/ledger").await["inbox"]["accepted"],
+        1,
+        "the first has its message, once"
+    );
+    let stranger = webhook(&[("4915100000003", "wamid.3", "to nobody")]).replace(PHONE_NUMBER_ID, "300");
+    assert_eq!(stack.webhook(stranger).await.unwrap().status, 200, "what is nobody's is nobody's");
+
+    fs::create_dir(secrets.path().join("second")).unwrap();
+    write(&secrets.path().join("second"), "access-token", "a-token-that-came-later\n");
+    until(&stack, "/api/v1/channels", is_programmed).await;
+    assert_eq!(stack.webhook(both).await.unwrap().status, 200);
+    let ledger = ask(&stack, "/api/v1/ledger").await;
+    assert_eq!((&ledger["inbox"]["accepted"], &ledger["balanced"]), (&2.into(), &true.into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -352,10 +352,11 @@ fn a_secret_that_is_missing_is_named_and_one_that_vanishes_is_remembered() {
         "{message}"
     );
     assert!(!world.table.allows_unsigned() && world.table.channel("a").is_none());
+    assert!(world.table.is_awaited("1") && !world.table.is_awaited("2"), "what comes for it is not nobody's");
     assert_eq!(world.said(Kind::Route, "r").1, Reason::ChannelNotFound);
 
     world.then(&objects);
-    assert!(world.compiled.is_good());
+    assert!(world.compiled.is_good() && !world.table.is_awaited("1"));
     world.then_with(&objects, &without("a", "access-token"));
     assert_eq!(world.said(Kind::Channel, "a").0, "TFT", "this version is in use, with the last value");
     assert!(world.table.channel("a").is_some());

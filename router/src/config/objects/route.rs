@@ -64,7 +64,7 @@ pub struct RouteSpec {
     #[serde(default)]
     #[schemars(range(min = -1_000_000, max = 1_000_000))]
     pub priority: i32,
-    /// The first that matches a message takes it.
+    /// Of those that match, the most specific takes a message, then the first.
     #[schemars(length(min = 1, max = 16))]
     pub rules: Vec<RouteRule>,
 }
