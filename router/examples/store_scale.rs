@@ -33,7 +33,7 @@ enum Command {
         #[arg(long, default_value_t = 10_000)]
         conversations: i64,
     },
-    /// Takes messages in, answers and sends them, and hears that they were delivered and read.
+    /// Takes messages in, answers and sends them, and hears that they were sent, delivered and read.
     Measure {
         file: PathBuf,
         #[arg(long, default_value_t = 20_000)]
@@ -100,10 +100,14 @@ fn make(file: &Path, messages: i64, pending: i64, conversations: i64) -> Result<
                  hex(randomblob(40)) || '\"}}' FROM n",
             &[rows, conversations, messages * 2],
         )?;
-        // What was seen: the message and two statuses of its reply; in the order of the index.
+        // What was seen: the message, and that its reply was sent, which has a time; in the order of the index.
         run(
-            "INSERT OR IGNORE INTO seen (key, seen_at) SELECT randomblob(16), ?2 FROM n ORDER BY 1",
-            &[messages * 3 + pending + 1, now()],
+            "INSERT OR IGNORE INTO seen (key, seen_at)
+             SELECT key, ?2 FROM (SELECT randomblob(16) AS key FROM n
+                 UNION ALL
+                 SELECT unhex(printf('%08x', 1700000000 + i / 500) || hex(randomblob(12))) FROM n WHERE i <= ?3)
+             ORDER BY key",
+            &[messages + pending, now(), messages],
         )?;
     }
     if pending > 0 {
@@ -209,7 +213,7 @@ async fn whole_way(store: &dyn Store, contact: usize, index: usize) -> Result<()
     let sent =
         Outcome::Sent { wamid: Some(wamid.clone()), doubt: None, watch_at: Some(now() + 3_600_000_000) };
     store.finish(opened.lease, &opened.item, sent, Finish::default()).await?;
-    for state in [DeliveryState::Delivered, DeliveryState::Read] {
+    for state in [DeliveryState::Sent, DeliveryState::Delivered, DeliveryState::Read] {
         let mut delivery = empty(300);
         delivery.statuses.push(NewStatus {
             seen_key: SeenKey::in_time(now() / 1_000_000, &["status", &wamid, state.as_str()]),

@@ -25,8 +25,8 @@ pub(super) const EXPIRE: &str = concat!(
 );
 
 /// The end of another router's lease counts: if that one is gone, somebody has to look then.
-pub(super) const NEXT_EXPIRY: &str =
-    "SELECT min(leased_until) FROM lane WHERE queue + 0::smallint = $1 AND token <> 0 AND owner <> $2";
+/// A router of an older version keeps it in `due_at`.
+pub(super) const NEXT_EXPIRY: &str = "SELECT min(greatest(leased_until, due_at)) FROM lane WHERE queue + 0::smallint = $1 AND token <> 0 AND owner <> $2";
 
 /// Lanes that have long been idle go. One that holds work all the same, which a router of an older version can bring
 /// about, becomes due.
