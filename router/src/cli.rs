@@ -124,15 +124,16 @@ fn surroundings() -> Surroundings {
 }
 
 fn serve() -> ExitCode {
+    // Before the settings: to find the home of the objects a cluster may be asked.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return cli::fail(&"another TLS provider was installed before ours");
+    }
     let settings = match Settings::read_in(&mut Env::from_process(), &surroundings()) {
         Ok(settings) => settings,
         Err(problems) => return cli::refuse(&problems),
     };
     if let Err(error) = logging::init(&settings.log, "router", VERSION) {
         return cli::fail(&error);
-    }
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        return cli::fail(&"another TLS provider was installed before ours");
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

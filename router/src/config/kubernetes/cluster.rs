@@ -8,7 +8,7 @@ use kube::{
 };
 use tokio::time::timeout;
 
-use super::lease::LeaseName;
+use super::{lease::LeaseName, trouble::Trouble};
 use crate::{config::objects::API_VERSION, settings::KubernetesSettings};
 
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -87,7 +87,9 @@ impl Cluster {
                     return Ok(serves("channels") && serves("routes"));
                 }
                 Ok(Err(kube::Error::Api(status))) if status.code == 404 => return Ok(false),
-                Ok(Err(error)) => why = error.to_string(),
+                Ok(Err(error)) => {
+                    why = Trouble::of(&error, "get", "channels", &self.lease.namespace).to_string();
+                }
                 Err(_) => why = format!("no answer within {} s", DISCOVERY_TIMEOUT.as_secs()),
             }
             tokio::time::sleep(Duration::from_secs(1)).await;

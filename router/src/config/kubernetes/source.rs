@@ -131,7 +131,8 @@ impl Gatherer {
             Some(why) if has_snapshot => {
                 tracing::warn!(reason = %why, "channels and routes can't be watched; the last ones known stay in use");
             }
-            Some(why) => tracing::warn!(reason = %why, "channels and routes can't be read yet"),
+            // The check says it.
+            Some(_) => {}
             None => tracing::info!("channels and routes are watched again"),
         }
         self.said = trouble;
