@@ -9,29 +9,31 @@ use crate::settings::{api_keys, secrets::API_KEYS};
 
 /// Ends when nothing changes any more.
 pub async fn follow_keys(access: Access, mut secrets: watch::Receiver<Secrets>) {
+    let mut said = None;
     loop {
         let now = secrets.borrow_and_update().clone();
-        apply(&access, &now);
+        let problem = apply(&access, &now).err();
+        // Once, and not with every other secret that changes.
+        if let Some(problem) = problem.as_ref().filter(|_| said != problem) {
+            tracing::error!("ROUTER_API_KEYS {problem}; the keys before it stay in use");
+        }
+        said = problem;
         if secrets.changed().await.is_err() {
             return;
         }
     }
 }
 
-fn apply(access: &Access, secrets: &Secrets) {
+/// The error says what keeps the new ones from being keys; nobody is locked out by a slip of the pen.
+fn apply(access: &Access, secrets: &Secrets) -> Result<(), String> {
     let keys = match secrets.get(API_KEYS.name, API_KEYS.key) {
-        None => Ok(Vec::new()),
-        Some(secret) => api_keys(&secret),
+        None => Vec::new(),
+        Some(secret) => api_keys(&secret)?,
     };
-    match keys {
-        Ok(keys) => {
-            if access.set_keys(&keys) {
-                tracing::info!(count = keys.len(), "the keys of the API changed");
-            }
-        }
-        // Nobody is locked out by a slip of the pen.
-        Err(problem) => tracing::error!("ROUTER_API_KEYS {problem}; the keys before it stay in use"),
+    if access.set_keys(&keys) {
+        tracing::info!(count = keys.len(), "the keys of the API changed");
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -60,7 +62,7 @@ mod tests {
             (None, false, false),
         ] {
             let secrets = Secrets::from_pairs(file.map(|value| (API_KEYS.name, API_KEYS.key, value)));
-            apply(&access, &secrets);
+            assert_eq!(apply(&access, &secrets).is_err(), file == Some("short"));
             assert_eq!((opens(&access, OLD), opens(&access, NEW)), (old, new), "{file:?}");
         }
     }
