@@ -8,7 +8,7 @@ SHELL := /bin/sh
 CARGO ?= cargo
 COMPOSE ?= docker compose
 
-.PHONY: help run sandbox-up build release fmt lint test test-router test-server chaos bench bench-scale openapi crds docs doc deny \
+.PHONY: help test-observability run sandbox-up build release fmt lint test test-router test-server chaos bench bench-scale openapi crds docs doc deny \
 	kind-up kind-down dev chart-test chart-docs e2e release-dry \
 	up down restart logs logs-router logs-server status smoke clean clean-data check-env ngrok \
 	test-router-docker test-server-docker image-sizes
@@ -108,6 +108,9 @@ deny: ## licences, banned crates, sources and known vulnerabilities of the depen
 
 chart-test: ## the Helm chart: lint, schemas, suites, refusals, README table (needs helm; says what else is missing)
 	@scripts/chart-test
+
+test-observability: ## the alerts: rules, tests, an entry in docs/OPERATIONS.md for each (needs promtool)
+	@scripts/test-observability
 
 e2e: ## the chart on the cluster that KUBECONFIG names: install, messages, upgrade, rollback, uninstall
 	@scripts/e2e
