@@ -97,7 +97,11 @@ impl Reconciler {
         let mut counts: BTreeMap<Kind, (usize, usize)> = Kind::ALL.map(|kind| (kind, (0, 0))).into();
         for report in &compiled.reports {
             let count = counts.entry(report.id.kind).or_default();
-            if report.is_accepted() { count.0 += 1 } else { count.1 += 1 }
+            if report.is_accepted() {
+                count.0 += 1;
+            } else {
+                count.1 += 1;
+            }
         }
         debug_assert!(compiled.reports.len() <= snapshot.objects.len());
         for (kind, (accepted, refused)) in counts {

@@ -100,7 +100,6 @@ fn check_folder(env: &mut Env, name: &str, dir: &std::path::Path) {
 }
 
 /// `None` is auto.
-#[expect(clippy::option_option, reason = "what a parser returns is wrapped once more")]
 fn source(text: &str) -> Result<Option<SourceKind>, String> {
     match text {
         "auto" => Ok(None),

@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value, reason = "json! is given values")]
+
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
