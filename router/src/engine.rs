@@ -129,6 +129,7 @@ pub struct Engine {
     pace: Pace,
     breakers: Breakers,
     read_marks: read_marks::Marks,
+    hurries: follow::Hurries,
     /// Of work whose configuration is gone.
     unconfigured: Mutex<Line>,
     leases: LeaseBook,
@@ -143,6 +144,7 @@ impl Engine {
         let spans = Spans::new(parts.tracer, store.system());
         let (pace, news) = Pace::new(&table.load(), store.lease_time().is_some(), metrics.pace.clone());
         let (read_marks, marks) = read_marks::channel();
+        let (hurries, hurry) = tokio::sync::mpsc::unbounded_channel();
         let engine = Arc::new(Self {
             leases: LeaseBook::new(store.lease_time()),
             inbox: Pool::new(Queue::Inbox, settings.dispatch_concurrency),
@@ -151,6 +153,7 @@ impl Engine {
             breakers: Breakers::new(&table.load(), metrics.pace.clone()),
             unconfigured: Mutex::default(),
             read_marks,
+            hurries,
             store,
             table,
             backend,
@@ -166,7 +169,7 @@ impl Engine {
         tokio::spawn(claimer::run(engine.clone(), Queue::Inbox));
         tokio::spawn(claimer::run(engine.clone(), Queue::Outbox));
         tokio::spawn(pace::run(engine.clone(), news));
-        tokio::spawn(follow::run(engine.clone()));
+        tokio::spawn(follow::run(engine.clone(), hurry));
         tokio::spawn(read_marks::run(engine.clone(), marks));
         tokio::spawn(leases::keep(engine.clone()));
         tokio::spawn(leases::listen(engine.clone()));

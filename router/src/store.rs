@@ -127,6 +127,10 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// `in_doubt_until` and marked as one that may have been done.
     async fn release(&self, lease: Lease, in_doubt_until: Option<Micros>) -> Result<(), StoreError>;
 
+    /// What waits for later in this queue of a channel is due now, at most `limit` conversations; says how many. Those
+    /// stay as they are whose head may have been sent: they wait for the status that tells.
+    async fn hurry(&self, queue: Queue, channel: &str, limit: usize) -> Result<usize, StoreError>;
+
     /// Stores a message that a call of the API wants sent; its conversation is opened when there is none. `claim`:
     /// there is room to lease its lane.
     async fn enqueue(&self, send: NewSend, claim: bool) -> Result<Enqueued, StoreError>;

@@ -149,6 +149,9 @@ impl Engine {
         let after = called.ended(&answer);
         if after.works_again {
             self.inbox.bell.notify_one();
+            for channel in self.table.load().channels() {
+                self.hurry(Queue::Inbox, &channel.name);
+            }
         }
         let outcome = answer.as_ref().map_or_else(BackendError::reason, |_| "ok");
         self.metrics.routed.with_label_values(&[&lane.channel, &rule.label, outcome]).inc();

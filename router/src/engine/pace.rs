@@ -69,13 +69,13 @@ impl Pace {
             news,
             metrics,
         };
-        pace.follow(table);
+        let _ = pace.follow(table);
         (pace, receiver)
     }
 
     /// Channels that are new begin, those that are gone end, and what the others may do is what they are configured
-    /// to. True when one of them may be mended.
-    pub(super) fn follow(&self, table: &Table) -> bool {
+    /// to. Answers those that may be mended.
+    pub(super) fn follow(&self, table: &Table) -> Vec<Arc<str>> {
         let is_there = |pace: &ChannelPace| {
             let channel = table.channel(&pace.name);
             channel.is_some_and(|channel| channel.number.phone_number_id() == pace.phone_number_id)
@@ -93,7 +93,8 @@ impl Pace {
         for name in gone {
             self.metrics.forget_channel(&name);
         }
-        table.channels().fold(false, |mended, channel| self.channel(channel).configure(channel) | mended)
+        let mended = table.channels().filter(|channel| self.channel(channel).configure(channel));
+        mended.map(|channel| channel.name.clone()).collect()
     }
 
     fn channel(&self, channel: &Channel) -> Arc<ChannelPace> {

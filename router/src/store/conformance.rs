@@ -130,6 +130,7 @@ pub(crate) async fn all(store: &dyn Store) {
     leases::nothing_is_claimed_over_the_limit(store).await;
     leases::a_stale_lease_changes_nothing(store).await;
     leases::a_deferred_item_keeps_its_place(store).await;
+    leases::what_waits_can_be_hurried_unless_it_is_in_doubt(store).await;
     leases::a_released_lane_can_be_claimed_again(store).await;
     leases::the_items_of_a_lane_can_be_looked_at(store).await;
     leases::a_lease_that_is_not_renewed_expires(store).await;

@@ -250,6 +250,11 @@ impl Store for SqliteStore {
         self.task(move |session, now| session.enqueue(&send, claim, now)).await
     }
 
+    async fn hurry(&self, queue: Queue, channel: &str, limit: usize) -> Result<usize, StoreError> {
+        let channel: Arc<str> = Arc::from(channel);
+        self.task(move |session, now| Ok(session.hurry(queue, &channel, limit, now)?)).await
+    }
+
     async fn take_over(&self, conversation: i64, until: Option<Micros>) -> Result<bool, StoreError> {
         self.task(move |session, _| Ok(session.take_over(conversation, until)?)).await
     }

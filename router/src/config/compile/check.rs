@@ -58,6 +58,10 @@ pub(super) fn route(spec: &RouteSpec, defaults: &Defaults) -> Vec<String> {
                 say(&format!("backends[{number}].url"), why);
             }
         }
+        if !one.events.is_empty() {
+            // Better refused than promised and not done.
+            say("events", "can't be posted to backends by this version: leave it out".to_owned());
+        }
         times(one, defaults, &mut say);
     }
     found

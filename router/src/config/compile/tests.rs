@@ -167,7 +167,7 @@ fn what_an_object_says_wins_over_the_defaults() {
     let limited =
         with(channel("a", "1"), "/spec/limits", json!({"messagesPerSecond": 20, "pairInterval": "1s"}));
     let rules = json!([{
-        "name": "default", "types": ["image"], "markRead": "OnReply", "events": ["statuses"],
+        "name": "default", "types": ["image"], "markRead": "OnReply",
         "backends": [{"service": {"name": "orders", "port": 8080}, "weight": 3}, {"url": "https://x.example/y", "weight": 0}],
         "delivery": {
             "timeout": "3s", "ambiguous": "NeverRepeat", "deadLetter": "Drop", "replyMaxAge": "1h",
@@ -194,7 +194,7 @@ fn what_an_object_says_wins_over_the_defaults() {
     );
     assert_eq!(rule.delivery.debounce.unwrap().max, Duration::from_secs(2));
     assert_eq!(rule.delivery.takeover_idle, Duration::from_secs(300));
-    assert!(rule.delivery.undelivered.is_some() && rule.events.statuses);
+    assert!(rule.delivery.undelivered.is_some());
 }
 
 #[test]
@@ -244,6 +244,10 @@ fn what_is_wrong_in_itself_is_named_with_its_field() {
         (
             of_rule("undelivered", json!({"after": "1h", "action": "Alarm", "template": "a/b"})),
             "only for the action Template",
+        ),
+        (
+            of_rule("events", json!(["statuses"])),
+            "spec.rules[0].events: can't be posted to backends by this version",
         ),
         (of_rule("bakends", json!([])), "is no field that is known"),
     ] {

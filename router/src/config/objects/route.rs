@@ -102,7 +102,7 @@ pub struct RouteRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 32), pattern(r"^[a-z_]+$")))]
     pub types: Vec<String>,
-    /// Posted to the backend's `/events`.
+    /// To be posted to the backend's `/events`; not supported yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub events: Vec<Event>,

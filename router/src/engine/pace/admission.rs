@@ -109,6 +109,7 @@ impl Engine {
         let effects = permit.answered(&channel.number, answer);
         if self.pace.report(&pace, effects) {
             self.outbox.bell.notify_one();
+            self.hurry(Queue::Outbox, &channel.name);
         }
     }
 

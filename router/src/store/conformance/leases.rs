@@ -146,3 +146,33 @@ pub(super) async fn an_expired_lease_of_the_outbox_rests_first(store: &dyn Store
     assert!(taken.item.uncertain);
     drain(store, taken.lease, taken.item).await;
 }
+
+pub(super) async fn what_waits_can_be_hurried_unless_it_is_in_doubt(store: &dyn Store) {
+    let claims = store.accept(batch(&[("51", "h1"), ("52", "h2"), ("53", "h3")]), 8).await.unwrap().claims;
+    let due_at = now() + 60_000_000;
+    for claim in &claims {
+        let refusal = refusal(claim.contact.key == "52");
+        store.defer(claim.lease, &claim.item, refusal, due_at).await.unwrap();
+    }
+    assert_eq!(store.hurry(Queue::Outbox, "default", 8).await.unwrap(), 0);
+    assert_eq!(store.hurry(Queue::Inbox, "other", 8).await.unwrap(), 0);
+    assert_eq!(store.hurry(Queue::Inbox, "default", 1).await.unwrap(), 1, "no more than asked for");
+    assert_eq!(
+        store.hurry(Queue::Inbox, "default", 8).await.unwrap(),
+        1,
+        "the other one that is not in doubt"
+    );
+    let held = store.claim(Queue::Inbox, 8).await.unwrap();
+    let mut hurried: Vec<_> = held.claims.iter().map(|claim| claim.contact.key.clone()).collect();
+    hurried.sort();
+    assert_eq!((hurried, held.next_due), (vec!["51".to_owned(), "53".to_owned()], Some(due_at)));
+    assert_eq!(
+        store.hurry(Queue::Inbox, "default", 8).await.unwrap(),
+        0,
+        "what is being worked on is left alone"
+    );
+    let doubtful = store.claim_as_of(Queue::Inbox, 8, Some(due_at + 1)).await.unwrap().claims;
+    for claim in held.claims.into_iter().chain(doubtful) {
+        drain(store, claim.lease, claim.item).await;
+    }
+}

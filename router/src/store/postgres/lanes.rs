@@ -167,6 +167,26 @@ pub(super) fn read_standing(row: &Row, first: usize) -> Result<Standing, Error> 
     })
 }
 
+const HURRY: &str = concat!(
+    "WITH waiting AS (SELECT l.conversation FROM lane l JOIN conversation c ON c.id = l.conversation
+         WHERE l.queue = $1 AND l.token = 0 AND NOT l.uncertain AND c.channel = $2 AND l.due_at > ",
+    clock!(),
+    " LIMIT $3 FOR UPDATE OF l SKIP LOCKED)
+     UPDATE lane l SET due_at = ",
+    clock!(),
+    " FROM waiting WHERE l.queue = $1 AND l.conversation = waiting.conversation"
+);
+
+pub(super) async fn hurry(
+    session: &Session,
+    queue: Queue,
+    channel: &str,
+    limit: i64,
+) -> Result<usize, Failure> {
+    let hurried = session.execute(HURRY, &[&(queue as i16), &channel, &limit]).await?;
+    Ok(usize::try_from(hurried).unwrap_or(usize::MAX))
+}
+
 const CLAIM: &str = concat!(
     "WITH due AS (SELECT conversation, due_at FROM lane WHERE queue = $1 AND token = 0
          AND due_at <= coalesce($2::bigint, ",

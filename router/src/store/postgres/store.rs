@@ -129,6 +129,16 @@ impl Store for PostgresStore {
         .await
     }
 
+    async fn hurry(&self, queue: Queue, channel: &str, limit: usize) -> Result<usize, StoreError> {
+        let channel: Arc<str> = Arc::from(channel);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        jobs::call(&self.upkeep, 0, move |scope| {
+            let channel = channel.clone();
+            Box::pin(async move { Ok(lanes::hurry(scope.session, queue, &channel, limit).await?) })
+        })
+        .await
+    }
+
     async fn take_over(&self, conversation: i64, until: Option<Micros>) -> Result<bool, StoreError> {
         const TAKE_OVER: &str = "UPDATE conversation SET taken_over_until = $2 WHERE id = $1";
         jobs::call(&self.upkeep, 0, move |scope| {

@@ -97,6 +97,22 @@ impl Session<'_> {
         Ok(claims)
     }
 
+    pub(super) fn hurry(
+        &mut self,
+        queue: Queue,
+        channel: &str,
+        limit: usize,
+        now: Micros,
+    ) -> rusqlite::Result<usize> {
+        self.sql
+            .prepare_cached(
+                "UPDATE lane SET due_at = ?3 WHERE queue = ?1 AND conversation IN (
+                     SELECT l.conversation FROM lane l JOIN conversation c ON c.id = l.conversation
+                     WHERE l.queue = ?1 AND l.due_at > ?3 AND l.uncertain = 0 AND c.channel = ?2 LIMIT ?4)",
+            )?
+            .execute(params![queue as i64, channel, now, i64::try_from(limit).unwrap_or(i64::MAX)])
+    }
+
     /// The first item of the lane, which is the next one to be worked on.
     pub(super) fn head(&mut self, queue: Queue, conversation: i64) -> rusqlite::Result<Option<Item>> {
         let mut head = self
