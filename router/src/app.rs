@@ -9,7 +9,7 @@ use poem::{EndpointExt, Route};
 use service::{
     health::{CheckHandle, Health},
     http::{BindError, Docs, Edge, HttpSettings, Routes, Trust},
-    logging,
+    logging::{LogControl, install_panic_hook},
     metrics::Metrics,
     ops::{self, OpsApi, Running},
     secrets::Secrets,
@@ -72,9 +72,9 @@ pub enum StartError {
 }
 
 /// Runs until a signal ends it.
-pub async fn run(settings: Settings) -> Result<(), StartError> {
+pub async fn run(settings: Settings, log: LogControl) -> Result<(), StartError> {
     let metrics = Metrics::new("whatsapp_router", VERSION, REVISION);
-    logging::install_panic_hook(metrics.panics().clone());
+    install_panic_hook(metrics.panics().clone());
     settings.testing.warn();
     let telemetry = Telemetry::start(&settings.telemetry, "whatsapp-router", VERSION, &metrics)?;
     metrics.watch_runtime();
@@ -132,7 +132,10 @@ pub async fn run(settings: Settings) -> Result<(), StartError> {
     let public = (webhook, api::keyed(&Desk::new(engine.clone()), &table, config));
     let access = Access::new(&settings.api.keys);
     tokio::spawn(api::follow_keys(access.clone(), secrets));
-    let ops = OpsApi::new("router", VERSION, health.clone(), metrics.clone());
+    let mut ops = OpsApi::new("router", VERSION, health.clone(), metrics.clone());
+    if settings.http.admin_listen.is_some() {
+        ops = ops.with_log_control(log);
+    }
     tracing::info!(
         address = %listeners.main_address(),
         admin_address = listeners.admin_address().map(tracing::field::display),

@@ -132,14 +132,15 @@ fn serve() -> ExitCode {
         Ok(settings) => settings,
         Err(problems) => return cli::refuse(&problems),
     };
-    if let Err(error) = logging::init(&settings.log, "router", VERSION) {
-        return cli::fail(&error);
-    }
+    let log = match logging::init(&settings.log, "router", VERSION) {
+        Ok(log) => log,
+        Err(error) => return cli::fail(&error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return cli::fail(&error),
     };
-    match runtime.block_on(app::run(settings)) {
+    match runtime.block_on(app::run(settings, log)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(StartError::Config(problems)) => cli::refuse(&problems),
         Err(error) => cli::fail(&error),

@@ -7,7 +7,7 @@ use poem_openapi::{ExtraHeader, OpenApi, OpenApiService, ServerObject};
 use service::{
     health::Health,
     http::{BindError, Docs, Edge, Routes, Trust, docs::document_of, settings::Limits},
-    logging::install_panic_hook,
+    logging::{LogControl, install_panic_hook},
     metrics::{Metrics, to_markdown},
     ops::{self, OpsApi, Running},
     shutdown::Shutdown,
@@ -72,6 +72,13 @@ impl App {
     #[must_use]
     pub fn with_signer(mut self, signer: Option<Signer>) -> Self {
         self.api = self.api.with_signer(signer);
+        self
+    }
+
+    /// Lets operators change what is logged, on a listener of their own.
+    #[must_use]
+    pub fn with_log_control(mut self, log: LogControl) -> Self {
+        self.ops = self.ops.with_log_control(log);
         self
     }
 
@@ -161,7 +168,7 @@ impl std::fmt::Display for ServeError {
 impl std::error::Error for ServeError {}
 
 /// Serves until a signal has been answered by draining.
-pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
+pub async fn serve(settings: &Settings, log: LogControl) -> Result<(), ServeError> {
     let http = &settings.http;
     let listeners = Running::bind(http).map_err(ServeError::Bind)?;
     let shutdown = Shutdown::on_signals().map_err(ServeError::System)?;
@@ -169,7 +176,10 @@ pub async fn serve(settings: &Settings) -> Result<(), ServeError> {
     install_panic_hook(app.metrics.panics().clone());
     let telemetry = Telemetry::start(&settings.telemetry, "whatsapp-server", VERSION, &app.metrics)
         .map_err(ServeError::Telemetry)?;
-    let app = app.with_tracer(telemetry.tracer());
+    let mut app = app.with_tracer(telemetry.tracer());
+    if http.admin_listen.is_some() {
+        app = app.with_log_control(log);
+    }
     let main = app.main_endpoint(http.docs, http.admin_listen.is_none());
     let admin = app.admin_endpoint();
     tracing::info!(

@@ -68,16 +68,17 @@ fn serve() -> ExitCode {
         Ok(settings) => settings,
         Err(problems) => return refuse(&problems),
     };
-    if let Err(error) = logging::init(&settings.log, SERVICE, VERSION) {
-        return fail(&error);
-    }
+    let log = match logging::init(&settings.log, SERVICE, VERSION) {
+        Ok(log) => log,
+        Err(error) => return fail(&error),
+    };
     let threads = available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match runtime.block_on(app::serve(&settings)) {
+    match runtime.block_on(app::serve(&settings, log)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

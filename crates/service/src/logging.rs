@@ -1,5 +1,6 @@
 //! Logs go to standard output: readable on a terminal, one flat JSON object a line everywhere else.
 
+mod control;
 mod panic_hook;
 
 use std::{io::IsTerminal, str::FromStr};
@@ -11,6 +12,7 @@ use tracing_subscriber::{
     util::{SubscriberInitExt, TryInitError},
 };
 
+pub use control::LogControl;
 pub use panic_hook::install_panic_hook;
 
 use crate::settings::Env;
@@ -27,6 +29,7 @@ pub enum LogFormat {
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
+    levels: String,
     targets: Targets,
     format: LogFormat,
 }
@@ -37,13 +40,14 @@ impl LogSettings {
         let targets = env
             .var("LOG_LEVEL", "error, warn, info, debug or trace, also by module: info,router=debug")
             .default("info")
-            .parse_with(parse_levels);
+            .parse_with(|text| Ok((text.to_owned(), parse_levels(text)?)));
         let terminal = std::io::stdout().is_terminal();
         let format = env
             .var("LOG_FORMAT", "pretty, json, or auto: pretty on a terminal and json elsewhere")
             .default("auto")
             .parse_with(|text| parse_format(text, terminal));
-        Some(Self { targets: targets?, format: format? })
+        let (levels, targets) = targets?;
+        Some(Self { levels, targets, format: format? })
     }
 
     /// How a line looks.
@@ -85,8 +89,9 @@ fn parse_format(text: &str, terminal: bool) -> Result<LogFormat, String> {
     }
 }
 
-/// Starts logging, once per process, and says what is running. The error means that it was started before.
-pub fn init(settings: &LogSettings, service: &str, version: &str) -> Result<(), TryInitError> {
+/// Starts logging, once per process, and says what is running. Gives what changes it later. The error means that it was
+/// started before.
+pub fn init(settings: &LogSettings, service: &str, version: &str) -> Result<LogControl, TryInitError> {
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
         LogFormat::Pretty => {
             let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -99,9 +104,10 @@ pub fn init(settings: &LogSettings, service: &str, version: &str) -> Result<(), 
             .with_span_list(false)
             .boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(settings.targets.clone())).try_init()?;
+    let (control, filter) = LogControl::new(settings.levels.clone(), settings.targets.clone());
+    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
     tracing::info!(service, version, "starting");
-    Ok(())
+    Ok(control)
 }
 
 #[cfg(test)]

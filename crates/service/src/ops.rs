@@ -1,16 +1,20 @@
 //! What operators and their tools ask every service: is it alive, ready and well, and what are its numbers.
 
+mod log_level;
 mod reports;
 mod run;
 
 use poem_openapi::{ApiResponse, OpenApi, Tags, payload::Json, payload::PlainText};
 
+use self::log_level::LogLevelAnswer;
 pub use self::{
+    log_level::LogLevel,
     reports::{HealthReport, ReadinessReport},
     run::{Running, run},
 };
 use crate::{
     health::{Health, Readiness},
+    logging::LogControl,
     metrics::Metrics,
 };
 
@@ -29,12 +33,20 @@ pub struct OpsApi {
     version: &'static str,
     health: Health,
     metrics: Metrics,
+    log: Option<LogControl>,
 }
 
 impl OpsApi {
     /// For the service of this name, such as `router`.
     pub fn new(service: &'static str, version: &'static str, health: Health, metrics: Metrics) -> Self {
-        Self { service, version, health, metrics }
+        Self { service, version, health, metrics, log: None }
+    }
+
+    /// Lets operators change what is logged; for a listener that only they reach.
+    #[must_use]
+    pub fn with_log_control(mut self, log: LogControl) -> Self {
+        self.log = Some(log);
+        self
     }
 
     fn health_report(&self) -> Result<HealthReport, HealthReport> {
@@ -116,5 +128,22 @@ impl OpsApi {
     #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
     async fn metrics(&self) -> MetricsAnswer {
         MetricsAnswer::Ok(PlainText(self.metrics.encode()))
+    }
+
+    /// What is logged?
+    ///
+    /// Only on the listener of `ADMIN_LISTEN`.
+    #[oai(path = "/log-level", method = "get", operation_id = "getLogLevel")]
+    async fn log_level(&self) -> LogLevelAnswer {
+        LogLevelAnswer::now(self.log.as_ref())
+    }
+
+    /// Change what is logged
+    ///
+    /// From now until the process ends; `LOG_LEVEL` is what the next one begins with. Only on the listener of
+    /// `ADMIN_LISTEN`.
+    #[oai(path = "/log-level", method = "put", operation_id = "setLogLevel")]
+    async fn set_log_level(&self, wanted: Json<LogLevel>) -> LogLevelAnswer {
+        LogLevelAnswer::changed(self.log.as_ref(), &wanted.0)
     }
 }
