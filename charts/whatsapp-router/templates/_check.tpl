@@ -63,6 +63,10 @@
 {{- end -}}
 {{- end -}}
 
+{{- if and $values.networkPolicy.enabled $values.telemetry.otlp.endpoint (not $values.networkPolicy.otlpTo) -}}
+{{- $problems = append $problems "networkPolicy.otlpTo is empty, so no trace could reach telemetry.otlp.endpoint: write where the collector is, such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]" -}}
+{{- end -}}
+
 {{- $delay := int $values.shutdown.drainDelaySeconds -}}
 {{- $grace := include "whatsapp-router.gracePeriod" . | int -}}
 {{- if lt $grace (add $delay 25 | int) -}}

@@ -3,10 +3,11 @@
 {{/* Those that the chart works out itself, as a list. */}}
 {{- define "whatsapp-router.ownEnv" -}}
 {{- $root := index . 0 -}}
-{{- $values := index $root.Values (index . 1) -}}
+{{- $component := index . 1 -}}
+{{- $values := index $root.Values $component -}}
 {{- $host := $root.Values.listenHost -}}
 {{- $source := include "whatsapp-router.configSource" $root -}}
-{{- if eq (index . 1) "router" -}}
+{{- if eq $component "router" -}}
 - name: ROUTER_LISTEN
   value: {{ printf "%s:8000" $host | quote }}
 - name: CONFIG_SOURCE
@@ -43,10 +44,32 @@
 - name: SERVER_LISTEN
   value: {{ printf "%s:8001" $host | quote }}
 {{- end }}
+{{- with $root.Values.telemetry.otlp.endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- with $root.Values.telemetry.otlp.protocol }}
+- name: OTEL_EXPORTER_OTLP_PROTOCOL
+  value: {{ . }}
+{{- end }}
+{{- if not (and (eq $component "router") (eq $source "kubernetes")) }}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+{{- end }}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: {{ include "whatsapp-router.resourceAttributes" $root | quote }}
+{{- end }}
 - name: ADMIN_LISTEN
   value: {{ printf "%s:%d" $host (int $values.adminPort) | quote }}
 - name: SHUTDOWN_DRAIN_DELAY
   value: {{ printf "%ds" (int $root.Values.shutdown.drainDelaySeconds) }}
+{{- end -}}
+
+{{/* As W3C Baggage: what separates is encoded in the values, and the kubelet puts the pod's name in. A $ would be read by it, too. */}}
+{{- define "whatsapp-router.resourceAttributes" -}}
+k8s.namespace.name={{ .Release.Namespace }},k8s.pod.name=$(POD_NAME)
+{{- range $name, $value := .Values.telemetry.resourceAttributes -}}
+,{{ $name }}={{ $value | replace "%" "%25" | replace "," "%2C" | replace "$" "%24" }}
+{{- end -}}
 {{- end -}}
 
 {{/* `replyMaxAge` becomes REPLY_MAX_AGE. What is null or empty is left to the program's default. */}}
@@ -54,8 +77,9 @@
 {{- range $name, $value := (index (index . 0).Values (index . 1)).settings }}
 {{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
 - name: {{ snakecase $name | upper }}
-  {{- /* Numbers of a values file are floats, and 1000000 would become 1e+06. */}}
-  value: {{ ternary (int64 $value | toString) (toString $value) (kindIs "float64" $value) | quote }}
+  {{- /* Numbers of a values file are floats, and 1000000 would become 1e+06; 0.1 is to stay what it is. */}}
+  {{- $whole := and (kindIs "float64" $value) (eq (toString $value) (int64 $value | float64 | toString)) }}
+  value: {{ ternary (int64 $value | toString) (toString $value) $whole | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}

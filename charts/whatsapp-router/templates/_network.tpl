@@ -8,3 +8,14 @@
     {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end -}}
+
+{{/* Where router and server send traces to. */}}
+{{- define "whatsapp-router.otlpEgress" -}}
+{{- if .Values.telemetry.otlp.endpoint -}}
+- ports:
+    {{- range .Values.networkPolicy.otlpPorts }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+  to: {{- toYaml .Values.networkPolicy.otlpTo | nindent 4 }}
+{{- end -}}
+{{- end -}}
