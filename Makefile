@@ -10,7 +10,7 @@ COMPOSE ?= docker compose
 
 .PHONY: help test-observability run sandbox-up build release fmt lint test test-router test-server chaos bench bench-scale openapi crds docs doc deny \
 	kind-up kind-down dev chart-test chart-docs e2e release-dry \
-	up down restart logs logs-router logs-server status smoke clean clean-data check-env ngrok \
+	up observe down restart logs logs-router logs-server status smoke clean clean-data check-env ngrok \
 	test-router-docker test-server-docker image-sizes
 
 help: ## list these targets
@@ -35,20 +35,23 @@ up: ## check .env, build, start router and server, return when both are healthy
 ngrok: ## open a public address for the router and say what to enter at Meta
 	@scripts/ngrok
 
+observe: ## up with metrics, alerts and traces to look at: Grafana, Prometheus, Jaeger; the sandbox where .env has no account
+	@scripts/observe
+
 down: ## stop and remove the containers; the data stays
 	@scripts/need docker
-	$(COMPOSE) --profile sandbox down --remove-orphans
+	$(COMPOSE) --profile sandbox --profile observability down --remove-orphans
 
 restart: ## stop the running containers and start them again (after a change in .env: make up)
 	@scripts/need docker
-	$(COMPOSE) --profile sandbox restart
+	$(COMPOSE) --profile sandbox --profile observability restart
 
 status: ## containers and health
 	@scripts/status
 
 logs: ## follow all logs
 	@scripts/need docker
-	@scripts/foreground $(COMPOSE) --profile sandbox logs --follow --tail 100
+	@scripts/foreground $(COMPOSE) --profile sandbox --profile observability logs --follow --tail 100
 
 logs-router: ## follow the router's log
 	@scripts/need docker
