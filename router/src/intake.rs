@@ -4,7 +4,7 @@ mod plan;
 
 use async_trait::async_trait;
 
-pub use self::plan::{Plan, plan};
+pub use self::plan::{Plan, plan, speaks_for_all};
 use crate::store::{Accepted, Delivery, StoreError};
 
 /// Takes responsibility for a webhook: when it returns `Ok`, everything in it is on disk.

@@ -19,7 +19,7 @@ use whatsapp::{
 use super::{body_room::BodyRoom, signed_body::SignedBody};
 use crate::{
     clock::Clock,
-    intake::{Intake, Plan, plan},
+    intake::{Intake, Plan, plan, speaks_for_all},
     metrics::RouterMetrics,
     routing::{LiveTable, Table},
     store::{Accepted, NewInbound, StoreError},
@@ -168,11 +168,17 @@ impl WebhookApi {
             let problem = Problem::unavailable("no channel is configured yet; send it again");
             return ReceiveResponse::Unavailable(Json(problem));
         }
-        if let Err(problem) = self.check_signature(&table, &body, signature.0.as_deref()) {
-            return ReceiveResponse::Forbidden(Json(problem));
-        }
+        let signer = match self.check_signature(&table, &body, signature.0.as_deref()) {
+            Ok(signer) => signer,
+            Err(problem) => return ReceiveResponse::Forbidden(Json(problem)),
+        };
         let plan = match webhook::parse(&body) {
-            Ok(webhook) => plan(webhook, body.clone(), &table, self.clock.now()),
+            Ok(webhook) => {
+                if signer.is_some_and(|signer| !speaks_for_all(signer, &webhook, &table)) {
+                    return ReceiveResponse::Forbidden(Json(self.refuse_stranger()));
+                }
+                plan(webhook, body.clone(), &table, self.clock.now())
+            }
             Err(error) => {
                 let problem = Problem::bad_request(error.to_string()).with_code("invalid_json");
                 return ReceiveResponse::NotJson(Json(problem));
@@ -183,11 +189,17 @@ impl WebhookApi {
 }
 
 impl WebhookApi {
-    fn check_signature(&self, table: &Table, body: &[u8], header: Option<&str>) -> Result<(), Problem> {
+    /// Which of the table's app secrets signed it; `None`: unsigned ones are allowed.
+    fn check_signature(
+        &self,
+        table: &Table,
+        body: &[u8],
+        header: Option<&str>,
+    ) -> Result<Option<usize>, Problem> {
         if table.allows_unsigned() {
-            return Ok(());
+            return Ok(None);
         }
-        signature::verify(table.app_secrets(), body, header).map(|_which| ()).map_err(|error| {
+        signature::verify(table.app_secrets(), body, header).map(Some).map_err(|error| {
             self.metrics.signature_failures.with_label_values(&[error.as_str()]).inc();
             tracing::warn!(reason = error.as_str(), "webhook refused: {error}");
             Problem::forbidden(error.to_string()).with_code(match error {
@@ -196,6 +208,18 @@ impl WebhookApi {
                 SignatureError::Mismatch => "signature_mismatch",
             })
         })
+    }
+
+    /// 403 and not 200: should the secrets of two channels have been mixed up, Meta has the messages for seven days.
+    fn refuse_stranger(&self) -> Problem {
+        self.metrics.signature_failures.with_label_values(&["other_channel"]).inc();
+        tracing::warn!(
+            reason = "other_channel",
+            "webhook refused: it was signed with the app secret of another channel than the one that it names"
+        );
+        let detail = "the webhook is signed with the app secret of another channel than the one that it names; give \
+                      the channel the secret of the app that is subscribed to its account";
+        Problem::forbidden(detail).with_code("signature_of_other_channel")
     }
 
     async fn store(&self, plan: Plan, trace: Option<&RequestTrace>) -> ReceiveResponse {

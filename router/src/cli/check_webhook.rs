@@ -145,6 +145,11 @@ fn cases(credentials: &Credentials) -> Vec<Case> {
     cases
 }
 
+/// A reader that went away is no reason to stop.
+fn say(line: &str) {
+    cli::print_document(&format!("{line}\n"));
+}
+
 /// How many failed; each is said on a line of its own.
 async fn check(url: &Url, cases: &[Case]) -> Result<usize, reqwest::Error> {
     // Meta follows no redirects, and a proxy of this machine's is not in Meta's way.
@@ -153,9 +158,9 @@ async fn check(url: &Url, cases: &[Case]) -> Result<usize, reqwest::Error> {
     let mut failed = 0;
     for case in cases {
         match outcome(&client, url, case).await {
-            Ok(()) => println!("ok      {}", case.name),
+            Ok(()) => say(&format!("ok      {}", case.name)),
             Err(why) => {
-                println!("FAILED  {}: {why}", case.name);
+                say(&format!("FAILED  {}: {why}", case.name));
                 failed += 1;
             }
         }

@@ -8,6 +8,7 @@ use std::{
 
 use futures_util::FutureExt;
 
+use super::pace::admission::CHANNEL_WAITS;
 use super::{
     Engine,
     pool::Slots,
@@ -143,7 +144,12 @@ impl Engine {
                     None
                 }
                 Step::Defer { refusal, wait } => {
+                    let waits_for_channel = refusal.reason == CHANNEL_WAITS;
                     self.put_back(lane, &item, refusal, wait).await;
+                    // Mended while this was being put back: whoever hurried the others came too early for this one.
+                    if waits_for_channel && self.sends_again(lane) {
+                        self.hurry(Queue::Outbox, &lane.channel);
+                    }
                     None
                 }
             };
@@ -200,7 +206,7 @@ impl Engine {
             match self.store.discard(id).await {
                 Ok(was_dead) => self.metrics.flow.dropped.inc_by(u64::from(was_dead)),
                 Err(error) => {
-                    tracing::warn!(message_id = %id, %error, "a dead letter that is not wanted can't be dropped: it is kept")
+                    tracing::warn!(message_id = %id, %error, "a dead letter that is not wanted can't be dropped: it is kept");
                 }
             }
         }

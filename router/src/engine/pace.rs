@@ -1,6 +1,6 @@
 //! Asks the limits before every send, and tells them what came of it.
 
-mod admission;
+pub(super) mod admission;
 mod channel;
 mod gate;
 mod keeper;

@@ -98,7 +98,7 @@ impl QueueMetrics {
                     Ok(()) => looked_at.store(now(), Ordering::Relaxed),
                     Err(StoreError::Closed) => return,
                     Err(error) => {
-                        tracing::debug!(%error, "the queues can't be looked at for the metrics now")
+                        tracing::debug!(%error, "the queues can't be looked at for the metrics now");
                     }
                 }
                 tokio::time::sleep(INTERVAL.max(started.elapsed() * REST)).await;

@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use whatsapp::signature::constant_time_eq;
 
 use super::{
     channel::Channel,
@@ -42,7 +43,10 @@ pub struct Table {
     by_number: HashMap<String, Arc<Channel>>,
     entries: HashMap<Arc<str>, Vec<Entry>>,
     rules: HashMap<Arc<str>, Arc<Rule>>,
+    /// Each once, however many channels of one app have it.
     app_secrets: Vec<SecretString>,
+    /// By channel: positions in `app_secrets`.
+    signers: HashMap<Arc<str>, Vec<usize>>,
     allows_unsigned: bool,
     awaited: HashSet<String>,
 }
@@ -53,7 +57,8 @@ impl Table {
     pub fn new(channels: Vec<Channel>, mut routes: Vec<Route>) -> Result<Self, TableError> {
         let mut table = Self::default();
         for channel in channels.into_iter().map(Arc::new) {
-            table.app_secrets.extend(channel.app_secrets.iter().cloned());
+            let signers = channel.app_secrets.iter().map(|secret| table.signer(secret)).collect();
+            table.signers.insert(channel.name.clone(), signers);
             let number = channel.number.phone_number_id().to_owned();
             if let Some(other) = table.by_number.insert(number, channel.clone()) {
                 return Err(TableError::SameNumber(other.name.clone(), channel.name.clone()));
@@ -104,6 +109,16 @@ impl Table {
         self.awaited.contains(phone_number_id)
     }
 
+    fn signer(&mut self, secret: &SecretString) -> usize {
+        let same = |known: &SecretString| {
+            constant_time_eq(known.expose_secret().as_bytes(), secret.expose_secret().as_bytes())
+        };
+        self.app_secrets.iter().position(same).unwrap_or_else(|| {
+            self.app_secrets.push(secret.clone());
+            self.app_secrets.len() - 1
+        })
+    }
+
     pub fn channel(&self, name: &str) -> Option<&Arc<Channel>> {
         self.channels.get(name)
     }
@@ -150,6 +165,12 @@ impl Table {
     /// Of all channels.
     pub fn app_secrets(&self) -> &[SecretString] {
         &self.app_secrets
+    }
+
+    /// Whether the secret at this position of `app_secrets` is one of this channel's. With several apps, knowing the
+    /// secret of one must not be enough to write in the name of another's customers.
+    pub fn may_sign(&self, signer: usize, channel: &str) -> bool {
+        self.signers.get(channel).is_some_and(|signers| signers.contains(&signer))
     }
 
     /// Webhooks without a signature were allowed expressly.

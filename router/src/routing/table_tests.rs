@@ -142,6 +142,28 @@ fn what_contradicts_itself_is_no_table() {
 }
 
 #[test]
+fn a_secret_signs_for_the_channels_that_have_it_alone() {
+    let with = |name: &str, number: &str, secrets: &[&str]| Channel {
+        app_secrets: secrets.iter().map(|secret| SecretString::from(*secret)).collect(),
+        ..channel(name, number)
+    };
+    let table = Table::new(
+        vec![
+            with("one", "1", &["first app"]),
+            with("two", "2", &["second app", "first app"]),
+            with("three", "3", &["second app"]),
+        ],
+        vec![],
+    )
+    .unwrap();
+    assert_eq!(table.app_secrets().len(), 2, "each is tried once");
+    let signs = |secret: usize| ["one", "two", "three"].map(|channel| table.may_sign(secret, channel));
+    assert_eq!(signs(0), [true, true, false]);
+    assert_eq!(signs(1), [false, true, true]);
+    assert!(!table.may_sign(2, "one") && !table.may_sign(0, "four"));
+}
+
+#[test]
 fn only_channels_without_any_secret_allow_unsigned_webhooks() {
     let open = || Channel { app_secrets: Vec::new(), ..channel("open", "1") };
     let table = |channels| Table::new(channels, Vec::new()).unwrap();

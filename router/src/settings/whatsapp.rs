@@ -79,7 +79,8 @@ fn read_channel(env: &mut Env) -> Option<Channel> {
         .hint("make one up, and enter the same in the app's dashboard; what .env.example has is refused")
         .required_with(own_secret);
     let allow_unsigned = read_app_secret(env);
-    (access_token?, verify_token?);
+    access_token?;
+    verify_token?;
     Some(Channel { phone_number_id: phone_number_id?, allow_unsigned: allow_unsigned? })
 }
 

@@ -124,7 +124,7 @@ proptest! {
     fn a_bad_object_changes_nothing_for_the_others(routes in routes(), what in 0usize..7) {
         let good: Vec<_> = [channel("a", "1")].into_iter().chain(routes).collect();
         let bad = broken(what);
-        let both: Vec<_> = good.iter().cloned().chain(bad.clone()).collect();
+        let both: Vec<_> = good.iter().cloned().chain(bad).collect();
         let ((table, alone), (beside_table, beside)) = (compiled(&good), compiled(&both));
         prop_assert_eq!(order(&table), order(&beside_table));
         for report in &alone.reports {

@@ -331,7 +331,7 @@ fn a_route_needs_a_channel_and_takes_those_that_are_there() {
         "/spec/channelRefs",
         json!([{"name": "a"}, {"name": "b"}]),
     );
-    let mut world = World::new(&[both.clone()]);
+    let mut world = World::new(std::slice::from_ref(&both));
     let (statuses, reason, message) = world.said(Kind::Route, "r");
     assert_eq!((&*statuses, reason), ("TFF", Reason::ChannelNotFound));
     assert!(message.contains("Channel/a does not exist") && message.contains("channelRefs[1]"), "{message}");

@@ -19,6 +19,9 @@ use crate::{
     store::{Attempt, Item, Micros, Outcome, PaceKind, Queue, Refusal},
 };
 
+/// Why a reply waits that is not tried, because its channel can't send now.
+pub(in crate::engine) const CHANNEL_WAITS: &str = "channel_waits";
+
 /// A pair that has room so soon is waited for in place.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
 
@@ -133,6 +136,14 @@ impl Engine {
         }
     }
 
+    /// Whether nothing keeps the lane's channel from sending, not even a probe that is due.
+    pub(in crate::engine) fn sends_again(&self, lane: &Lane) -> bool {
+        let table = self.table.load();
+        let channel = table.channel(&lane.channel);
+        channel
+            .is_some_and(|channel| self.pace.channel(channel).lock().trouble_until(Instant::now()).is_none())
+    }
+
     /// How long the channel pauses from now.
     pub(in crate::engine) fn channel_pause(&self, channel: &Channel) -> Option<Duration> {
         let now = Instant::now();
@@ -153,7 +164,7 @@ impl Engine {
     ) -> Step {
         let reason = match queue {
             Queue::Inbox => "backend_unavailable",
-            Queue::Outbox => "channel_waits",
+            Queue::Outbox => CHANNEL_WAITS,
         };
         let wait = until.saturating_duration_since(Instant::now());
         if age(item, self.clock.now()).saturating_add(wait) > max_age {

@@ -171,7 +171,8 @@ const HURRY: &str = concat!(
     "WITH waiting AS (SELECT l.conversation FROM lane l JOIN conversation c ON c.id = l.conversation
          WHERE l.queue = $1 AND l.token = 0 AND NOT l.uncertain AND c.channel = $2 AND l.due_at > ",
     clock!(),
-    " LIMIT $3 FOR UPDATE OF l SKIP LOCKED)
+    " AND NOT EXISTS (SELECT 1 FROM work w WHERE w.queue = l.queue AND w.conversation = l.conversation AND w.uncertain)
+         LIMIT $3 FOR UPDATE OF l SKIP LOCKED)
      UPDATE lane l SET due_at = ",
     clock!(),
     " FROM waiting WHERE l.queue = $1 AND l.conversation = waiting.conversation"

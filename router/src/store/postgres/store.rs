@@ -134,7 +134,7 @@ impl Store for PostgresStore {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         jobs::call(&self.upkeep, 0, move |scope| {
             let channel = channel.clone();
-            Box::pin(async move { Ok(lanes::hurry(scope.session, queue, &channel, limit).await?) })
+            Box::pin(async move { lanes::hurry(scope.session, queue, &channel, limit).await })
         })
         .await
     }

@@ -108,7 +108,10 @@ impl Session<'_> {
             .prepare_cached(
                 "UPDATE lane SET due_at = ?3 WHERE queue = ?1 AND conversation IN (
                      SELECT l.conversation FROM lane l JOIN conversation c ON c.id = l.conversation
-                     WHERE l.queue = ?1 AND l.due_at > ?3 AND l.uncertain = 0 AND c.channel = ?2 LIMIT ?4)",
+                     WHERE l.queue = ?1 AND l.due_at > ?3 AND l.uncertain = 0 AND c.channel = ?2
+                         AND NOT EXISTS (SELECT 1 FROM work w WHERE w.queue = l.queue
+                             AND w.conversation = l.conversation AND w.uncertain = 1)
+                     LIMIT ?4)",
             )?
             .execute(params![queue as i64, channel, now, i64::try_from(limit).unwrap_or(i64::MAX)])
     }

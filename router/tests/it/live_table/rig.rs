@@ -114,7 +114,14 @@ impl Rig {
 
     pub(super) async fn replies(&self, count: usize) -> Vec<GraphMessage> {
         if let Err(some) = self.meta.wait_for_messages(count, PATIENCE).await {
-            panic!("{} of {count} replies came", some.len());
+            let came: Vec<_> = some.iter().map(|reply| &reply.text).collect();
+            panic!(
+                "{} of {count} replies came: {came:?}; {:?}; {:?}; calls of Graph {:?}",
+                some.len(),
+                self.store.depth(),
+                self.engine.limits_view(),
+                self.meta.calls().iter().map(|call| call.status).collect::<Vec<_>>()
+            );
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
         self.meta.messages()
@@ -169,7 +176,8 @@ fn retry() -> RetryPolicy {
         attempts: Some(8),
         backoff: Duration::from_millis(200),
         max_backoff: Duration::from_secs(1),
-        max_age: Duration::from_secs(600),
+        // Far longer than a channel rests that is stopped: what could not be tried before its age is given up at once.
+        max_age: Duration::from_secs(86_400),
     }
 }
 

@@ -1,0 +1,143 @@
+//! What people are called, how they are reached, what they say, and every secret stay out of logs, spans and metrics,
+//! even when everything is logged.
+
+use sandbox::stack::Output;
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::{
+    collector::{Collector, Seen},
+    harness::{PATIENCE, builder, envelope, faults, get, idle, now, text_message, value, webhook},
+};
+
+const NUMBERS: [&str; 4] = ["15557310001", "15557310002", "15557310003", "15557310004"];
+const WORDS: [&str; 9] = [
+    "Wilhelmina Quarkmeister",
+    "quarkmeister_w",
+    "zwetschgenknoedel",
+    "rhabarberbarbara",
+    "kaiserschmarrn-caption.pdf",
+    "Leopoldine Grantscherm",
+    "mohnnudeln",
+    "powidltascherl",
+    "US.7310998877665544",
+];
+const SECRETS: [&str; 4] = [
+    "access-token-sachertorte",
+    "app-secret-linzertorte",
+    "verify-token-malakofftorte",
+    "api-key-dobostorte-0123456789",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_people_and_no_secret_is_in_logs_spans_or_metrics() {
+    let collector = Collector::start().await;
+    let logs = tempfile::tempdir().unwrap();
+    let [access, app, verify, key] = SECRETS;
+    let mut builder = builder()
+        .without_server()
+        .output(Output::Files(logs.path().to_owned()))
+        .simulator(|simulator| {
+            simulator.access_token = SecretString::from(access);
+            simulator.app_secret = SecretString::from(app);
+            simulator.verify_token = SecretString::from(verify);
+        })
+        .router_env("LOG_LEVEL", "trace")
+        .router_env("LOG_FORMAT", "json")
+        .router_env("ROUTER_API_KEYS", key);
+    for (name, value) in collector.env("grpc") {
+        builder = builder.router_env(name, value);
+    }
+    let mut stack = builder.start().await.unwrap();
+    let [ada, bob, cleo, dan] = NUMBERS;
+
+    // Everything that people send, with all that Meta tells of them.
+    let contacts = json!([{"wa_id": ada, "user_id": "US.7310998877665544", "profile": {"name": "Wilhelmina Quarkmeister", "username": "quarkmeister_w"}}]);
+    let message = |wamid: &str, rest: serde_json::Value| {
+        let mut message = json!({"from": ada, "id": wamid, "timestamp": now().to_string()});
+        message.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        message
+    };
+    let many = json!({"contacts": contacts, "messages": [
+        text_message(ada, "wamid.text", "zwetschgenknoedel"),
+        message("wamid.image", json!({"type": "image", "image": {"id": "1", "mime_type": "image/jpeg", "caption": "rhabarberbarbara"}})),
+        message("wamid.document", json!({"type": "document", "document": {"id": "2", "filename": "kaiserschmarrn-caption.pdf"}})),
+        message("wamid.contacts", json!({"type": "contacts", "contacts": [{"name": {"formatted_name": "Leopoldine Grantscherm"}, "phones": [{"phone": bob}]}]})),
+        message("wamid.unknown", json!({"type": "hologram", "hologram": {"of": "mohnnudeln"}})),
+        {"id": "wamid.nobody", "type": "text", "text": {"body": "powidltascherl"}},
+    ]});
+    assert_eq!(stack.webhook(envelope(&[value(many)])).await.unwrap().status, 200);
+    let status = json!({"statuses": [{"id": "wamid.gone", "status": "failed", "recipient_id": ada, "timestamp": now().to_string(),
+        "errors": [{"code": 131026, "title": "Message undeliverable", "error_data": {"details": format!("{ada} mohnnudeln")}}]}]});
+    assert_eq!(stack.webhook(envelope(&[value(status)])).await.unwrap().status, 200);
+
+    // What strangers send, and what can't be read.
+    let client = reqwest::Client::new();
+    let url = |path: &str| format!("{}{path}", stack.router_url());
+    let unsigned =
+        client.post(url("/webhook")).body(webhook(&[(bob, "wamid.x", "mohnnudeln")])).send().await.unwrap();
+    assert_eq!(unsigned.status(), 403);
+    assert_eq!(stack.webhook(format!("mohnnudeln {bob} no json")).await.unwrap().status, 400);
+    let handshake =
+        client.get(url("/webhook?hub.mode=subscribe&hub.verify_token=mohnnudeln&hub.challenge=1"));
+    assert_eq!(handshake.send().await.unwrap().status(), 403);
+
+    // Refusals of both sides, dead letters among them.
+    idle(&stack).await;
+    stack.simulator().set_faults(faults(json!({"backend": {"errors": {"status": 422, "count": 1}}})));
+    stack.webhook(webhook(&[(bob, "wamid.refused", "powidltascherl")])).await.unwrap();
+    idle(&stack).await;
+    stack.simulator().set_faults(faults(
+        json!({"graph": {"errors": [{"code": 131026, "count": 1}, {"code": 131056, "count": 1}]}}),
+    ));
+    stack.webhook(webhook(&[(cleo, "wamid.undeliverable", "powidltascherl")])).await.unwrap();
+    stack.webhook(webhook(&[(cleo, "wamid.retried", "powidltascherl")])).await.unwrap();
+
+    // The API, used rightly and wrongly.
+    let send = |body: serde_json::Value, key: &str| {
+        let request = client.post(url("/api/v1/messages?force=true")).bearer_auth(key.to_owned());
+        request.header("content-type", "application/json").body(body.to_string()).send()
+    };
+    let text = |to: &str, body: &str| json!({"to": to, "type": "text", "text": {"body": body}});
+    assert_eq!(send(text(dan, "mohnnudeln"), key).await.unwrap().status(), 202);
+    assert_eq!(send(text(dan, "mohnnudeln"), "api-key-mohnnudeln").await.unwrap().status(), 401);
+    assert_eq!(send(text(dan, &"mohnnudeln".repeat(1_000)), key).await.unwrap().status(), 400);
+    for path in [
+        format!("/api/v1/messages?contact={dan}"),
+        format!("/rate-limit/stats/{dan}"),
+        format!("/{dan}/mohnnudeln"),
+    ] {
+        let _ = client.get(url(&path)).bearer_auth(key).send().await.unwrap();
+    }
+    idle(&stack).await;
+    let told = |all: &[Seen], name: &str| all.iter().any(|span| span.name() == name && span.is_error());
+    collector
+        .wait_for("both dead letters", |all| told(all, "process default") && told(all, "send default"))
+        .await;
+    let metrics = get(&stack, "/metrics").await.1;
+    tokio::time::timeout(PATIENCE, stack.stop_router()).await.unwrap().unwrap();
+
+    let log = std::fs::read_to_string(logs.path().join("router.log")).unwrap();
+    assert!(log.lines().count() > 100, "everything is logged");
+    for message in [
+        "message received",
+        "given up, now a dead letter",
+        "attempt failed, will try again",
+        "webhook refused",
+    ] {
+        assert!(log.contains(message), "the log has no line: {message}");
+    }
+    let spans = collector.as_text();
+    let mut leaks = Vec::new();
+    for word in NUMBERS.iter().chain(&WORDS).chain(&SECRETS) {
+        for (place, text) in [("log", &log), ("spans", &spans), ("metrics", &metrics)] {
+            leaks.extend(
+                text.lines()
+                    .filter(|line| line.contains(word))
+                    .take(3)
+                    .map(|line| format!("{place}: {word}: {line:.600}")),
+            );
+        }
+    }
+    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+}
