@@ -13,9 +13,34 @@ const LARGEST_HEAD: usize = 16 * 1024;
 const HEADERS: usize = 32;
 
 #[derive(Debug)]
-pub(crate) struct Connection {
+struct Connection {
     stream: TcpStream,
     received: Vec<u8>,
+}
+
+/// A connection that is opened when it is needed, and again after it failed or was closed.
+#[derive(Debug)]
+pub(crate) struct Reconnecting {
+    address: SocketAddr,
+    open: Option<Connection>,
+}
+
+impl Reconnecting {
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        Self { address, open: None }
+    }
+
+    /// The status of the answer to a whole request.
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
+        // Taken out for the time of the exchange: a connection that failed is not used again.
+        let mut connection = match self.open.take() {
+            Some(connection) => connection,
+            None => Connection::open(self.address).await?,
+        };
+        let (status, keeps) = connection.exchange(request).await?;
+        self.open = keeps.then_some(connection);
+        Ok(status)
+    }
 }
 
 /// Where an answer's body ends.
@@ -34,7 +59,7 @@ struct Head {
 }
 
 impl Connection {
-    pub(crate) async fn open(address: SocketAddr) -> io::Result<Self> {
+    async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, received: Vec::with_capacity(1024) })
@@ -42,7 +67,7 @@ impl Connection {
 
     /// Sends a whole request and reads the whole answer. After an error, and when the second value is `false`, the
     /// connection cannot be used again.
-    pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<(u16, bool)> {
+    async fn exchange(&mut self, request: &[u8]) -> io::Result<(u16, bool)> {
         self.stream.write_all(request).await?;
         self.received.clear();
         let head = loop {

@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
-    client::Connection,
+    client::Reconnecting,
     plan::{self, Plan},
     tally::Tally,
 };
@@ -70,7 +70,7 @@ pub(crate) async fn run(target: Target, plan: Plan, tally: &Arc<Tally>, duration
         let sender = Sender {
             target: Arc::clone(&target),
             tally: Arc::clone(tally),
-            connection: None,
+            connection: Reconnecting::to(target.address),
             request: Vec::with_capacity(2048),
             body: Vec::with_capacity(1024),
             give_up: begin + duration + GRACE,
@@ -108,7 +108,7 @@ fn release(plan: Plan, due: &[Semaphore], begin: Instant, duration: Duration, ov
 struct Sender {
     target: Arc<Target>,
     tally: Arc<Tally>,
-    connection: Option<Connection>,
+    connection: Reconnecting,
     request: Vec<u8>,
     body: Vec<u8>,
     give_up: Instant,
@@ -152,7 +152,7 @@ impl Sender {
     async fn offer(&mut self) -> bool {
         let mut wait = FIRST_WAIT;
         loop {
-            match self.attempt().await {
+            match self.connection.exchange(&self.request).await {
                 Ok(200) => return true,
                 Ok(_) => self.tally.refused(),
                 Err(_) => self.tally.broken(),
@@ -163,17 +163,6 @@ impl Sender {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
-    }
-
-    async fn attempt(&mut self) -> std::io::Result<u16> {
-        // Taken out for the time of the exchange: a connection that failed is not used again.
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => Connection::open(self.target.address).await?,
-        };
-        let (status, keeps) = connection.exchange(&self.request).await?;
-        self.connection = keeps.then_some(connection);
-        Ok(status)
     }
 
     fn write_request(&mut self, plan: Plan, index: u64) {

@@ -10,7 +10,7 @@ use std::{
 use super::{StatusSchedule, sent::Sent};
 use crate::{
     load::{
-        client::Connection,
+        client::Reconnecting,
         generator::Target,
         plan::{self, Plan},
         tally::Tally,
@@ -49,7 +49,7 @@ impl Samples {
 
 struct Line {
     target: Arc<Target>,
-    connection: Option<Connection>,
+    connection: Reconnecting,
     request: Vec<u8>,
     body: String,
     samples: Samples,
@@ -58,8 +58,8 @@ struct Line {
 impl Line {
     fn new(target: Arc<Target>) -> Self {
         Self {
+            connection: Reconnecting::to(target.address),
             target,
-            connection: None,
             request: Vec::new(),
             body: String::new(),
             samples: Samples::default(),
@@ -94,7 +94,7 @@ impl Line {
         );
         let mut wait = FIRST_WAIT;
         loop {
-            match self.attempt().await {
+            match self.connection.exchange(&self.request).await {
                 Ok(200) => {
                     self.samples.acknowledged.push(due.elapsed().as_nanos() as u64);
                     self.samples.items += items;
@@ -110,16 +110,6 @@ impl Line {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
-    }
-
-    async fn attempt(&mut self) -> std::io::Result<u16> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => Connection::open(self.target.address).await?,
-        };
-        let (status, keeps) = connection.exchange(&self.request).await?;
-        self.connection = keeps.then_some(connection);
-        Ok(status)
     }
 }
 
