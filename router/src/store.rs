@@ -9,6 +9,7 @@ pub(crate) mod conformance;
 mod contacts;
 pub mod database;
 pub mod delivery_state;
+mod endings;
 mod fair_share;
 #[cfg(test)]
 mod model;
@@ -30,13 +31,13 @@ use async_trait::async_trait;
 pub use self::{
     database::{DatabaseUrl, OpenError, OpenOptions, open},
     delivery_state::DeliveryState,
+    endings::{Attempt, Doubt, Finish, Finished, OpenedOutbox, Outcome, Refusal},
     sends::{Enqueued, Idempotency, NewSend},
     shared_state::{ChannelNews, ChannelState, PaceAsk, PaceKind, SHARES_HOLD, Stopped},
     trace::{Cause, Trace},
     types::{
-        Accepted, Attempt, Claim, Claims, Contact, Delivery, Depth, Doubt, Finish, Finished, Inbound, Item,
-        Lease, MessageId, Micros, NewEcho, NewEvent, NewInbound, NewOutbound, NewStatus, OpenedOutbox,
-        Outcome, Queue, Refusal, SeenKey, Standing, now,
+        Accepted, Claim, Claims, Contact, Delivery, Depth, Inbound, Item, Lease, MessageId, Micros, NewEcho,
+        NewEvent, NewInbound, NewOutbound, NewStatus, Queue, SeenKey, Standing, now,
     },
     upkeep::{Cutoffs, Remedies, Swept, Undelivered},
     views::{
