@@ -198,6 +198,8 @@ fn shadowed(table: &Table) -> BTreeMap<String, Vec<String>> {
 }
 
 #[cfg(test)]
+pub(super) mod fixtures;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

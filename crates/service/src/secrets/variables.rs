@@ -27,6 +27,15 @@ pub struct SecretNames {
 }
 
 impl SecretNames {
+    /// The variable that holds a secret: the alias where it has one, else `PREFIX_NAME_KEY`.
+    pub fn variable(&self, name: &str, key: &str) -> String {
+        let alias = self.aliases.iter().find(|alias| alias.name == name && alias.key == key);
+        alias.and_then(|alias| alias.variables.first()).map_or_else(
+            || variable_name(self.prefix, &SecretId::new(name, key)),
+            |&variable| variable.to_owned(),
+        )
+    }
+
     pub(crate) fn alias_of(&self, variable: &str) -> Option<&Alias> {
         self.aliases.iter().find(|alias| alias.variables.contains(&variable))
     }
@@ -90,7 +99,8 @@ impl Variables {
     }
 }
 
-/// The variable of a secret: upper case, and an underscore for everything that is neither letter nor digit.
+/// The variable of a secret that no alias names: upper case, and an underscore for everything that is neither letter nor
+/// digit.
 pub(crate) fn variable_name(prefix: &str, id: &SecretId) -> String {
     let plain = |text: &str| -> String {
         text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()

@@ -51,11 +51,13 @@ pub fn watch(options: SecretOptions, metrics: &Metrics) -> watch::Receiver<Secre
     let meters = Meters::new(metrics);
     let mut watcher = Watcher { eyes, meters, unreadable: Vec::new(), changed, options };
     watcher.complain(&found);
-    tracing::info!(
-        folder = %watcher.options.folder.display(),
-        secrets = %names(found.values.keys()),
-        "secrets read"
-    );
+    if !found.values.is_empty() {
+        tracing::info!(
+            folder = %watcher.options.folder.display(),
+            secrets = %names(found.values.keys()),
+            "secrets read"
+        );
+    }
     let (sender, receiver) = watch::channel(first(&watcher.options, found.values));
     // Once more, for what happened before the folders in the folder were looked at.
     watcher.changed.notify_one();

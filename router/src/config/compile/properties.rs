@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    tests::{channel, defaults, route, secrets, snapshot, with},
+    fixtures::{channel, defaults, route, secrets, snapshot, with},
     *,
 };
 use crate::routing::matching::{Facts, Matcher};

@@ -8,7 +8,7 @@ use service::{
     signing::Signer,
 };
 
-use crate::config::objects::SecretKeyRef;
+use crate::{config::objects::SecretKeyRef, settings::secrets::SECRET_NAMES};
 
 /// What a credential is for, and so what it has to look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,11 @@ impl Resolved {
                     let remembered =
                         last.and_then(|last| last.0.get(of)).filter(|values| !values.current.is_empty());
                     let rest = if remembered.is_some() { "; its last value stays in use" } else { "" };
-                    problems.push(format!("{field}: the secret {}/{} {why}{rest}", of.name, of.key));
+                    let place = match why {
+                        Unusable::Missing => place(of),
+                        _ => String::new(),
+                    };
+                    problems.push(format!("{field}: the secret {}/{} {why}{place}{rest}", of.name, of.key));
                     let Some(values) = remembered else {
                         complete = false;
                         continue;
@@ -103,7 +107,7 @@ impl Resolved {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Unusable {
-    #[error("is not there or empty: mount it as a file below SECRETS_DIR, or set its variable")]
+    #[error("is not there or empty: ")]
     Missing,
     #[error("is still the example's value: put your own there")]
     Example,
@@ -111,6 +115,12 @@ enum Unusable {
     NoToken,
     #[error("{0}")]
     NoKey(String),
+}
+
+/// Where a missing one is looked for.
+fn place(of: &SecretKeyRef) -> String {
+    let variable = SECRET_NAMES.variable(&of.name, &of.key);
+    format!("put it in the file {}/{} below SECRETS_DIR, or in the variable {variable}", of.name, of.key)
 }
 
 fn look_up(secrets: &Secrets, of: &SecretKeyRef, purpose: Use) -> Result<Values, Unusable> {
@@ -164,7 +174,12 @@ mod tests {
         for (purpose, value, wanted) in [
             (Use::AccessToken, "token\n", Ok(vec!["token"])),
             (Use::AccessToken, "to ken", Err("no token has")),
-            (Use::AccessToken, "", Err("spec.ref: the secret s/k is not there or empty")),
+            (
+                Use::AccessToken,
+                "",
+                Err("spec.ref: the secret s/k is not there or empty: put it in the file s/k below"),
+            ),
+            (Use::AccessToken, "\n", Err("or in the variable WHATSAPP_ROUTER_SECRET_S_K")),
             (Use::VerifyToken, "two words", Ok(vec!["two words"])),
             (Use::VerifyToken, " \n", Err("empty")),
             (Use::AppSecret, "change-me-app-secret", Err("example")),

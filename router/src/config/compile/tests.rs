@@ -1,4 +1,6 @@
-#![allow(clippy::needless_pass_by_value, reason = "json! is given values")]
+//! The compile, object by object.
+
+mod secrets;
 
 use std::time::Duration;
 
@@ -6,145 +8,11 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use service::secrets::Secrets;
 
-use super::*;
+use super::{fixtures::*, *};
 use crate::{
-    config::{
-        compiled::Status,
-        objects::{ConditionType, Reason},
-        snapshot::ObjectId,
-    },
-    retry::RetryPolicy,
-    routing::{Ambiguity, DeadLetter, matching::Facts},
+    config::{compiled::Status, objects::Reason},
+    routing::{Ambiguity, DeadLetter},
 };
-
-pub(in crate::config) fn defaults() -> Defaults {
-    Defaults {
-        limits: Limits::default(),
-        delivery: DeliveryPolicy {
-            timeout: Duration::from_secs(10),
-            retry: RetryPolicy {
-                attempts: Some(8),
-                backoff: Duration::from_secs(1),
-                max_backoff: Duration::from_secs(300),
-                max_age: Duration::from_secs(86_400),
-            },
-            ambiguous: Ambiguity::Repeat,
-            reply_max_age: Duration::from_secs(86_400),
-            debounce: None,
-            takeover_idle: Duration::from_secs(1_800),
-            undelivered: None,
-            dead_letter: DeadLetter::Store,
-        },
-        api_version: "v25.0".to_owned(),
-        allow_unsigned: false,
-        backend_name: None,
-    }
-}
-
-pub(in crate::config) fn channel(name: &str, number: &str) -> Value {
-    json!({
-        "apiVersion": "whatsapp-router.dev/v1alpha1", "kind": "Channel", "metadata": {"name": name},
-        "spec": {
-            "provider": "WhatsAppCloud", "phoneNumberId": number,
-            "accessTokenRef": {"name": name, "key": "access-token"},
-            "verification": {
-                "verifyTokenRef": {"name": "app", "key": "verify-token"},
-                "appSecretRef": {"name": "app", "key": "app-secret"}
-            }
-        }
-    })
-}
-
-pub(super) fn route(name: &str, channel: &str, rules: Value) -> Value {
-    json!({
-        "apiVersion": "whatsapp-router.dev/v1alpha1", "kind": "Route", "metadata": {"name": name},
-        "spec": {"channelRefs": [{"name": channel}], "rules": rules}
-    })
-}
-
-pub(in crate::config) fn rule(name: &str) -> Value {
-    json!({"name": name, "backends": [{"url": format!("http://{name}:8080")}]})
-}
-
-fn keyword(name: &str, text: Value) -> Value {
-    json!({"name": name, "matches": [{"text": text}], "backends": [{"url": format!("http://{name}:8080")}]})
-}
-
-pub(super) fn with(mut object: Value, path: &str, value: Value) -> Value {
-    let (parent, field) = path.rsplit_once('/').unwrap();
-    object.pointer_mut(parent).unwrap_or_else(|| panic!("no {parent}"))[field] = value;
-    object
-}
-
-pub(super) fn snapshot(objects: &[Value]) -> Snapshot {
-    let mut snapshot = Snapshot::default();
-    for object in objects {
-        snapshot.add(object.clone(), "test");
-    }
-    assert_eq!(snapshot.problems, [""; 0]);
-    snapshot
-}
-
-pub(super) const SECRETS: [(&str, &str, &str); 5] = [
-    ("a", "access-token", "token-a"),
-    ("b", "access-token", "token-b"),
-    ("c", "access-token", "token-c"),
-    ("app", "verify-token", "verify"),
-    ("app", "app-secret", "secret"),
-];
-
-pub(in crate::config) fn secrets() -> Secrets {
-    Secrets::from_pairs(SECRETS)
-}
-
-fn without(name: &str, key: &str) -> Secrets {
-    Secrets::from_pairs(SECRETS.into_iter().filter(|(n, k, _)| (*n, *k) != (name, key)))
-}
-
-struct World {
-    compiler: Compiler,
-    table: Table,
-    compiled: Compiled,
-}
-
-impl World {
-    fn new(objects: &[Value]) -> Self {
-        let compiler = Compiler::new(defaults());
-        let (table, compiled) = compiler.compile(&snapshot(objects), &secrets(), None).unwrap();
-        Self { compiler, table, compiled }
-    }
-
-    fn then(&mut self, objects: &[Value]) -> &mut Self {
-        self.then_with(objects, &secrets())
-    }
-
-    fn then_with(&mut self, objects: &[Value], secrets: &Secrets) -> &mut Self {
-        let next = self.compiler.compile(&snapshot(objects), secrets, Some(&self.compiled)).unwrap();
-        (self.table, self.compiled) = next;
-        self
-    }
-
-    /// The statuses in order, such as `TFF`, and the reason and message of the first that is not True.
-    fn said(&self, kind: Kind, name: &str) -> (String, Reason, String) {
-        let report = self.compiled.report(&ObjectId { kind, name: name.to_owned() }).unwrap();
-        let statuses =
-            report.conditions.iter().map(|it| it.status.as_str().chars().next().unwrap()).collect();
-        let wrong = report.conditions.iter().find(|it| it.status != Status::True);
-        let condition = wrong.unwrap_or_else(|| report.condition(ConditionType::Accepted));
-        (statuses, condition.reason, condition.message.clone())
-    }
-
-    fn asked(&self, channel: &str, text: &str) -> Option<String> {
-        let facts = Facts { message_type: "text", text: Some(text), from: None, reply_id: None };
-        self.table.select(channel, &facts).map(|rule| rule.label.to_string())
-    }
-
-    fn is_programmed(&self, kind: Kind, name: &str) -> (Status, Reason) {
-        let report = self.compiled.report(&ObjectId { kind, name: name.to_owned() }).unwrap();
-        let condition = report.condition(ConditionType::Programmed);
-        (condition.status, condition.reason)
-    }
-}
 
 #[test]
 fn good_objects_become_the_table() {
@@ -342,52 +210,6 @@ fn a_route_needs_a_channel_and_takes_those_that_are_there() {
     assert!(world.said(Kind::Route, "r").2.contains("Channel/b is not in use"));
     world.then(&[both, channel("a", "1"), channel("b", "2")]);
     assert!(world.compiled.is_good());
-}
-
-#[test]
-fn a_secret_that_is_missing_is_named_and_one_that_vanishes_is_remembered() {
-    let objects = [channel("a", "1"), route("r", "a", json!([rule("default")]))];
-    let compiler = Compiler::new(defaults());
-    let (table, compiled) =
-        compiler.compile(&snapshot(&objects), &without("app", "app-secret"), None).unwrap();
-    let mut world = World { compiler, table, compiled };
-    let (statuses, reason, message) = world.said(Kind::Channel, "a");
-    assert_eq!((&*statuses, reason), ("TFF", Reason::SecretNotFound));
-    assert!(
-        message.starts_with("spec.verification.appSecretRef: the secret app/app-secret is not there"),
-        "{message}"
-    );
-    assert!(!world.table.allows_unsigned() && world.table.channel("a").is_none());
-    assert!(world.table.is_awaited("1") && !world.table.is_awaited("2"), "what comes for it is not nobody's");
-    assert_eq!(world.said(Kind::Route, "r").1, Reason::ChannelNotFound);
-
-    world.then(&objects);
-    assert!(world.compiled.is_good() && !world.table.is_awaited("1"));
-    world.then_with(&objects, &without("a", "access-token"));
-    assert_eq!(world.said(Kind::Channel, "a").0, "TFT", "this version is in use, with the last value");
-    assert!(world.table.channel("a").is_some());
-    let generation = world.compiled.generation;
-    let rotated = SECRETS.map(|(name, key, value)| (name, key, if name == "a" { "token-2" } else { value }));
-    world.then_with(&objects, &Secrets::from_pairs(rotated));
-    assert!(world.compiled.is_good() && world.compiled.generation == generation + 1);
-}
-
-#[test]
-fn a_bad_version_goes_on_with_secrets_that_change() {
-    let mut world = World::new(&[channel("a", "1")]);
-    let rotated =
-        SECRETS.map(|(name, key, value)| (name, key, if key == "verify-token" { "new" } else { value }));
-    let bad = with(channel("a", "1"), "/spec/provider", json!("Pigeon"));
-    world.then_with(&[bad], &Secrets::from_pairs(rotated));
-    assert_eq!(world.table.channel("a").unwrap().verify_token.expose_secret(), "new");
-}
-
-#[test]
-fn without_an_app_secret_only_where_that_was_allowed() {
-    let compiler = Compiler::new(Defaults { allow_unsigned: true, ..defaults() });
-    let (table, compiled) =
-        compiler.compile(&snapshot(&[channel("a", "1")]), &without("app", "app-secret"), None).unwrap();
-    assert!(compiled.is_good() && table.allows_unsigned());
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config::{
-        compile::{Compiler, tests as objects},
+        compile::{Compiler, fixtures as objects},
         compiled::Compiled,
         snapshot::Kind,
     },
