@@ -33,13 +33,14 @@ const SEEN: &str = "INSERT INTO seen (key, seen_at) SELECT * FROM UNNEST($1::byt
     ON CONFLICT DO NOTHING RETURNING key";
 
 /// The order of the answers to this is the order of storing in each conversation.
-const TOUCH: &str = "UPDATE conversation c SET last_inbound_at = greatest(c.last_inbound_at, u.at),
+pub(super) const TOUCH: &str =
+    "UPDATE conversation c SET last_inbound_at = greatest(c.last_inbound_at, u.at),
          taken_over_until = greatest(c.taken_over_until, u.until)
      FROM UNNEST($1::bigint[], $2::bigint[], $3::bigint[]) u(id, at, until) WHERE c.id = u.id
      RETURNING c.id, c.last_inbound_at, c.taken_over_until, c.pair_free_at";
 
 /// Nobody else makes inbox lanes of conversations that we have locked, but for a replay.
-const BUSY: &str = "SELECT conversation FROM lane WHERE queue = 1 AND conversation = ANY($1)
+pub(super) const BUSY: &str = "SELECT conversation FROM lane WHERE queue = 1 AND conversation = ANY($1)
      AND (token <> 0 OR due_at IS NOT NULL)";
 
 pub(super) const NEW_SEQS: &str = "SELECT nextval('message_seq') FROM generate_series(1, $1::bigint)";

@@ -20,7 +20,7 @@ const SETTINGS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '8s'; 
     SET jit = off; SET client_min_messages = warning";
 
 /// Look-ups by key, whatever the statistics of the moment say: the queue tables are empty now and full in a minute.
-const STABLE_PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+pub(super) const STABLE_PLANS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
     SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off; SET synchronous_commit = on";
 
 /// Deletes and walks through whole tables need more time than a webhook has.

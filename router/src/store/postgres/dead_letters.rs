@@ -18,12 +18,12 @@ const TAKE: &str =
     "DELETE FROM dead_letter d USING conversation c WHERE d.seq = ANY($1) AND c.id = d.conversation
     RETURNING d.seq, d.queue, d.conversation, c.channel";
 const HEADS: &str = "SELECT conversation, min(seq) FROM work WHERE queue = $1 AND conversation = ANY($2) GROUP BY conversation";
-const DOUBT_OF_LANES: &str = "UPDATE lane SET uncertain = false
+pub(super) const DOUBT_OF_LANES: &str = "UPDATE lane SET uncertain = false
     WHERE queue = $1 AND conversation = ANY($2) AND (uncertain OR token <> 0) RETURNING conversation";
-const DOUBT_OF_ITEMS: &str =
-    "UPDATE work w SET uncertain = true FROM UNNEST($2::bigint[], $3::bigint[]) u(c, s)
-    WHERE w.queue = $1 AND w.conversation = u.c AND w.seq = u.s";
-const REVIVE: &str =
+pub(super) const DOUBT_OF_ITEMS: &str = "UPDATE work w SET uncertain = true
+    FROM (SELECT $1::smallint AS q, x.* FROM UNNEST($2::bigint[], $3::bigint[]) x(c, s) OFFSET 0) u
+    WHERE w.queue = u.q AND w.conversation = u.c AND w.seq = u.s";
+pub(super) const REVIVE: &str =
     "UPDATE message SET state = $2, error = NULL, doubt = NULL, trace = NULL WHERE seq = ANY($1)
     RETURNING seq, octet_length(payload)::bigint";
 const DISCARD: &str = "UPDATE message SET state = 'discarded' WHERE seq = ANY($1)";

@@ -15,13 +15,13 @@ use crate::{
 /// Leases whose holder is gone: their lanes are due again and in doubt. What was being sent rests first. No index has the
 /// end of a lease, which changes too often: `queue + 0` says so, else all lanes would be looked up through another one.
 pub(super) const EXPIRE: &str = concat!(
-    "WITH gone AS (SELECT conversation FROM lane WHERE queue + 0::smallint = $1 AND token <> 0
+    "WITH gone AS (SELECT queue, conversation FROM lane WHERE queue + 0::smallint = $1 AND token <> 0
          AND greatest(leased_until, due_at) <= coalesce($3::bigint, ",
     clock!(),
     ") LIMIT 1000 FOR UPDATE SKIP LOCKED)
      UPDATE lane l SET token = 0, owner = NULL, uncertain = true, due_at = coalesce($3::bigint, ",
     clock!(),
-    ") + $2::bigint FROM gone WHERE l.queue = $1 AND l.conversation = gone.conversation"
+    ") + $2::bigint FROM gone WHERE l.queue = gone.queue AND l.conversation = gone.conversation"
 );
 
 /// The end of another router's lease counts: if that one is gone, somebody has to look then.
@@ -31,15 +31,15 @@ pub(super) const NEXT_EXPIRY: &str = "SELECT min(greatest(leased_until, due_at))
 /// Lanes that have long been idle go. One that holds work all the same, which a router of an older version can bring
 /// about, becomes due.
 pub(super) const TIDY: &str = concat!(
-    "WITH old AS (SELECT conversation FROM lane WHERE queue + 0::smallint = $1 AND token = 0 AND due_at IS NULL
+    "WITH old AS (SELECT queue, conversation FROM lane WHERE queue + 0::smallint = $1 AND token = 0 AND due_at IS NULL
          AND leased_until < ",
     clock!(),
     " - $2::bigint LIMIT 5000 FOR UPDATE SKIP LOCKED),
      woken AS (UPDATE lane l SET due_at = ",
     clock!(),
-    " FROM old WHERE l.queue = $1 AND l.conversation = old.conversation
+    " FROM old WHERE l.queue = old.queue AND l.conversation = old.conversation
          AND EXISTS (SELECT 1 FROM work w WHERE w.queue = l.queue AND w.conversation = l.conversation))
-     DELETE FROM lane l USING old WHERE l.queue = $1 AND l.conversation = old.conversation
+     DELETE FROM lane l USING old WHERE l.queue = old.queue AND l.conversation = old.conversation
          AND NOT EXISTS (SELECT 1 FROM work w WHERE w.queue = l.queue AND w.conversation = l.conversation)"
 );
 

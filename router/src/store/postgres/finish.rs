@@ -3,7 +3,7 @@
 //! Order of locks: conversations (outbox), lanes of this queue by conversation, outbox lanes by conversation, messages,
 //! tally. A call whose lease is lost changes nothing.
 
-mod columns;
+pub(super) mod columns;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -31,26 +31,30 @@ const BEGIN: &str = "BEGIN";
 const COMMIT: &str = "COMMIT";
 
 /// Before the lanes, as storing a webhook does. A lease that is lost at this very moment may still set it once.
-const PAIRS: &str = "UPDATE conversation c SET pair_free_at = u.at
-     FROM UNNEST($2::bigint[], $3::bigint[], $4::bigint[]) u(c, t, at), lane l
-     WHERE c.id = u.c AND l.queue = $1 AND l.conversation = u.c AND l.token = u.t";
+pub(super) const PAIRS: &str = "UPDATE conversation c SET pair_free_at = u.at
+     FROM UNNEST($2::bigint[], $3::bigint[], $4::bigint[]) u(c, t, at)
+     CROSS JOIN LATERAL (SELECT FROM lane WHERE queue = $1 AND conversation = u.c AND token = u.t OFFSET 0) l
+     WHERE c.id = u.c";
 
-/// Which leases hold; they can't be lost from here to the commit.
-const LOCK: &str = "SELECT l.conversation, c.channel, c.last_inbound_at, c.taken_over_until, c.pair_free_at
+/// Which leases hold; they can't be lost from here to the commit. In the order of `$2`, which is that of the
+/// conversations. The sub-queries are looked up one by one: a plan that is made while the queue is empty, and kept,
+/// would rather read every lane for each batch, and so does `queue = $1` on the inner side of a join.
+pub(super) const LOCK: &str =
+    "SELECT l.conversation, c.channel, c.last_inbound_at, c.taken_over_until, c.pair_free_at
      FROM UNNEST($2::bigint[], $3::bigint[]) u(c, t)
-     JOIN lane l ON l.queue = $1 AND l.conversation = u.c AND l.token = u.t
-     JOIN conversation c ON c.id = l.conversation
-     ORDER BY l.conversation FOR UPDATE OF l";
+     CROSS JOIN LATERAL (SELECT conversation FROM lane
+         WHERE queue = $1 AND conversation = u.c AND token = u.t FOR UPDATE) l
+     CROSS JOIN LATERAL (SELECT * FROM conversation WHERE id = u.c OFFSET 0) c";
 
 /// Gone already only if the caller repeats itself under a lease that it still holds.
-const TAKE: &str =
-    "WITH held AS MATERIALIZED (SELECT u.c, u.s FROM UNNEST($2::bigint[], $3::bigint[], $4::bigint[]) u(c, t, s)
-         JOIN lane l ON l.queue = $1 AND l.conversation = u.c AND l.token = u.t)
-     DELETE FROM work w USING held u WHERE w.queue = $1 AND w.conversation = u.c AND w.seq = u.s
+pub(super) const TAKE: &str =
+    "WITH held AS MATERIALIZED (SELECT $1 AS q, u.c, u.s FROM UNNEST($2::bigint[], $3::bigint[], $4::bigint[]) u(c, t, s)
+         CROSS JOIN LATERAL (SELECT FROM lane WHERE queue = $1 AND conversation = u.c AND token = u.t OFFSET 0) l)
+     DELETE FROM work w USING held u WHERE w.queue = u.q AND w.conversation = u.c AND w.seq = u.s
      RETURNING w.conversation, w.seq, w.attempts, w.bytes";
 
 /// See the migration `0003_idle_lanes`.
-const REST: &str = concat!(
+pub(super) const REST: &str = concat!(
     "UPDATE lane l SET token = 0, owner = NULL, uncertain = false, leased_until = ",
     clock!(),
     " WHERE l.queue = $1 AND l.conversation = ANY($2)

@@ -24,7 +24,7 @@ macro_rules! clock {
 }
 pub(super) use clock;
 
-/// The same for all rows of a statement.
+/// The same for all rows of a statement, so that an index can be searched for it.
 macro_rules! moment {
     () => {
         "((extract(epoch FROM statement_timestamp()) * 1000000)::bigint + current_setting('whatsapp_router.ahead')::bigint)"
@@ -167,15 +167,15 @@ pub(super) fn read_standing(row: &Row, first: usize) -> Result<Standing, Error> 
     })
 }
 
-const HURRY: &str = concat!(
-    "WITH waiting AS (SELECT l.conversation FROM lane l JOIN conversation c ON c.id = l.conversation
+pub(super) const HURRY: &str = concat!(
+    "WITH waiting AS (SELECT l.queue, l.conversation FROM lane l JOIN conversation c ON c.id = l.conversation
          WHERE l.queue = $1 AND l.token = 0 AND NOT l.uncertain AND c.channel = $2 AND l.due_at > ",
     clock!(),
     " AND NOT EXISTS (SELECT 1 FROM work w WHERE w.queue = l.queue AND w.conversation = l.conversation AND w.uncertain)
          LIMIT $3 FOR UPDATE OF l SKIP LOCKED)
      UPDATE lane l SET due_at = ",
     clock!(),
-    " FROM waiting WHERE l.queue = $1 AND l.conversation = waiting.conversation"
+    " FROM waiting WHERE l.queue = waiting.queue AND l.conversation = waiting.conversation"
 );
 
 pub(super) async fn hurry(
@@ -188,20 +188,20 @@ pub(super) async fn hurry(
     Ok(usize::try_from(hurried).unwrap_or(usize::MAX))
 }
 
-const CLAIM: &str = concat!(
-    "WITH due AS (SELECT conversation, due_at FROM lane WHERE queue = $1 AND token = 0
+pub(super) const CLAIM: &str = concat!(
+    "WITH due AS (SELECT queue, conversation, due_at FROM lane WHERE queue = $1 AND token = 0
          AND due_at <= coalesce($2::bigint, ",
-    clock!(),
+    moment!(),
     ") ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED),
-     numbered AS (SELECT conversation, row_number() OVER (ORDER BY due_at, conversation) AS n FROM due)
+     numbered AS (SELECT queue, conversation, row_number() OVER (ORDER BY due_at, conversation) AS n FROM due)
      UPDATE lane l SET token = ($4::bigint[])[n.n], owner = $5, due_at = NULL, leased_until = ",
     clock!(),
     " + $6::bigint
-     FROM numbered n WHERE l.queue = $1 AND l.conversation = n.conversation
+     FROM numbered n WHERE l.queue = n.queue AND l.conversation = n.conversation
      RETURNING l.conversation, l.token, l.uncertain, n.n"
 );
 
-const PEOPLE: &str =
+pub(super) const PEOPLE: &str =
     "SELECT c.id, c.last_inbound_at, c.taken_over_until, c.pair_free_at, c.channel, c.contact, c.wa_id,
          c.user_id, c.username, c.name
      FROM UNNEST($1::bigint[]) u(id) JOIN conversation c ON c.id = u.id";
@@ -329,7 +329,7 @@ fn wake_at(due: Option<Micros>, theirs: Micros, ours: Micros, more: bool) -> Opt
     Some(if due <= ours { ours.saturating_add(due - theirs) } else { due })
 }
 
-const RENEW: &str = concat!(
+pub(super) const RENEW: &str = concat!(
     "UPDATE lane l SET leased_until = ",
     clock!(),
     " + $4::bigint FROM UNNEST($1::smallint[], $2::bigint[], $3::bigint[]) u(q, c, t)

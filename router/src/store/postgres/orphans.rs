@@ -16,8 +16,9 @@ const LATER: Duration = Duration::from_secs(1);
 /// wamids in one look.
 const AT_ONCE: usize = 1_000;
 
-const KNOWN: &str = "SELECT m.seq, m.wamid FROM UNNEST($1::text[]) u(w)
-    JOIN message m ON m.wamid = u.w AND m.direction = 'out' AND m.wamid IS NOT NULL ORDER BY m.seq";
+pub(super) const KNOWN: &str = "SELECT m.seq, m.wamid FROM UNNEST($1::text[]) u(w)
+    CROSS JOIN LATERAL (SELECT seq, wamid FROM message
+        WHERE wamid = u.w AND direction = 'out' AND wamid IS NOT NULL OFFSET 0) m ORDER BY m.seq";
 
 /// Runs until the store is dropped.
 pub(super) async fn run(mut orphans: UnboundedReceiver<Vec<String>>, upkeep: UnboundedSender<Job>) {

@@ -17,7 +17,7 @@ const LOCK_SHARED: &str = "SELECT pg_advisory_xact_lock_shared(1467118930, k) FR
 const LOCK_ALONE: &str =
     "SELECT pg_advisory_xact_lock(1467118930, k) FROM UNNEST($1::int[]) WITH ORDINALITY u(k, o) ORDER BY o";
 
-const LOOK_UP: &str = "SELECT u.o, c.id, c.contact, c.wa_id, c.user_id, c.username, c.name
+pub(super) const LOOK_UP: &str = "SELECT u.o, c.id, c.contact, c.wa_id, c.user_id, c.username, c.name
     FROM UNNEST($1::text[], $2::text[]) WITH ORDINALITY u(ch, i, o)
     JOIN contact_alias a ON a.identifier = u.i AND a.channel = u.ch
     JOIN conversation c ON c.id = a.conversation";
@@ -31,7 +31,7 @@ const WITH_WORK: &str =
 const OPEN: &str = "INSERT INTO conversation (id, channel, contact, wa_id, user_id, username, name, created_at)
     SELECT u.*, $8 FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) u";
 
-const UPDATE: &str = "UPDATE conversation c SET wa_id = u.wa_id, user_id = u.user_id, username = u.username, name = u.name
+pub(super) const UPDATE: &str = "UPDATE conversation c SET wa_id = u.wa_id, user_id = u.user_id, username = u.username, name = u.name
     FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) u(id, wa_id, user_id, username, name)
     WHERE c.id = u.id";
 

@@ -15,15 +15,16 @@ use super::{
 };
 use crate::store::{DeliveryState, Micros, NewStatus};
 
-const BY_ID: &str =
+pub(super) const BY_ID: &str =
     "SELECT u.o, m.seq, m.state, m.wamid IS NOT NULL, m.sent_at, m.delivered_at, m.read_at, m.failed_at
     FROM UNNEST($1::uuid[]) WITH ORDINALITY u(id, o)
     JOIN message m ON m.id = u.id WHERE m.direction = 'out'";
-const BY_WAMID: &str =
+pub(super) const BY_WAMID: &str =
     "SELECT u.o, m.seq, m.state, m.wamid IS NOT NULL, m.sent_at, m.delivered_at, m.read_at,
         m.failed_at
     FROM UNNEST($1::text[]) WITH ORDINALITY u(w, o)
-    JOIN message m ON m.wamid = u.w AND m.direction = 'out' AND m.wamid IS NOT NULL";
+    CROSS JOIN LATERAL (SELECT * FROM message
+        WHERE wamid = u.w AND direction = 'out' AND wamid IS NOT NULL OFFSET 0) m";
 
 /// A state outranks those before it; `discarded` is one that was dead. As [`DeliveryState::advanced_by`] has it.
 macro_rules! rank {
@@ -37,7 +38,7 @@ macro_rules! rank {
 }
 
 /// The row's lock makes sure that the comparison is with the newest state.
-const ADVANCE: &str = concat!(
+pub(super) const ADVANCE: &str = concat!(
     "UPDATE message m SET state = CASE WHEN ",
     rank!("u.state"),
     " > ",

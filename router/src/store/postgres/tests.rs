@@ -1,6 +1,7 @@
 //! The conformance suite on a private PostgreSQL, and what is particular to several routers on one database.
 
 mod lanes;
+mod plans;
 
 use std::sync::OnceLock;
 

@@ -23,11 +23,12 @@ use crate::store::{
     Standing, Trace,
 };
 
-const END_INBOUND: &str = "UPDATE message m SET state = u.state, error = u.error
+pub(in crate::store::postgres) const END_INBOUND: &str =
+    "UPDATE message m SET state = u.state, error = u.error
      FROM UNNEST($1::bigint[], $2::text[], $3::text[]) u(seq, state, error) WHERE m.seq = u.seq";
 
 /// A status webhook may have been faster than Graph's answer and have moved the message further.
-const END_OUTBOUND: &str = "UPDATE message m SET
+pub(in crate::store::postgres) const END_OUTBOUND: &str = "UPDATE message m SET
          state = CASE WHEN m.state IN ('queued', 'dead') THEN 'sent' ELSE m.state END,
          wamid = coalesce(u.wamid, m.wamid), sent_at = coalesce(m.sent_at, $5), doubt = coalesce(u.doubt, m.doubt),
          watch_at = CASE WHEN m.state IN ('queued', 'dead', 'sent') THEN u.watch_at END
@@ -49,22 +50,23 @@ pub(in crate::store::postgres) const OUTBOUND: &str =
      SELECT 'out', 'queued', $1, * FROM UNNEST($2::bigint[], $3::uuid[], $4::bigint[], $5::text[], $6::text[],
          $7::uuid[], $8::text[], $9::bytea[])";
 
-const CERTAIN: &str = "UPDATE lane SET uncertain = false WHERE queue = $1 AND conversation = ANY($2)";
+pub(in crate::store::postgres) const CERTAIN: &str =
+    "UPDATE lane SET uncertain = false WHERE queue = $1 AND conversation = ANY($2)";
 
-const DEFER_WORK: &str =
+pub(in crate::store::postgres) const DEFER_WORK: &str =
     "UPDATE work w SET attempts = w.attempts + u.a, counted = w.counted + u.n, last_reason = u.r,
          last_error = u.e, uncertain = u.un
-     FROM UNNEST($2::bigint[], $3::bigint[], $4::int[], $5::int[], $6::text[], $7::text[], $8::bool[])
-         u(c, s, a, n, r, e, un)
-     WHERE w.queue = $1 AND w.conversation = u.c AND w.seq = u.s";
+     FROM (SELECT $1::smallint AS q, x.* FROM UNNEST($2::bigint[], $3::bigint[], $4::int[], $5::int[], $6::text[],
+         $7::text[], $8::bool[]) x(c, s, a, n, r, e, un) OFFSET 0) u
+     WHERE w.queue = u.q AND w.conversation = u.c AND w.seq = u.s";
 
 /// `at` null: now. `doubt` null: as it was.
-const LET_GO: &str = concat!(
+pub(in crate::store::postgres) const LET_GO: &str = concat!(
     "UPDATE lane l SET token = 0, owner = NULL, due_at = coalesce(u.at, ",
     clock!(),
     "), uncertain = coalesce(u.doubt, l.uncertain)
-     FROM UNNEST($2::bigint[], $3::bigint[], $4::bool[]) u(c, at, doubt)
-     WHERE l.queue = $1 AND l.conversation = u.c"
+     FROM (SELECT $1::smallint AS q, x.* FROM UNNEST($2::bigint[], $3::bigint[], $4::bool[]) x(c, at, doubt) OFFSET 0) u
+     WHERE l.queue = u.q AND l.conversation = u.c"
 );
 
 /// What becomes of messages and lanes, but for the dead.
