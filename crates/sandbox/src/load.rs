@@ -10,6 +10,7 @@ mod plan;
 mod process;
 mod report;
 mod tally;
+mod watched;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub use peak::{PeakOptions, PeakReport, run as run_peak};
 pub use percentiles::Percentiles;
 pub use process::Usage;
 pub use report::Report;
+pub use watched::Watched;
 
 use crate::{postgres::PostgresError, stack::StackError};
 
@@ -34,7 +36,7 @@ pub enum Mode {
 }
 
 /// How much, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LoadOptions {
     pub mode: Mode,
     /// Messages a second; 0 is as fast as the connections go (closed loop only).
@@ -46,6 +48,8 @@ pub struct LoadOptions {
     pub connections: u32,
     /// Statuses for each reply: 0, 1 (sent), 2 (delivered too) or 3 (read too).
     pub statuses: u8,
+    /// The share of the messages whose traces are sent to a collector; metrics are scraped then too.
+    pub traces: Option<f64>,
 }
 
 /// Why a load run came to nothing.
@@ -63,6 +67,10 @@ pub enum LoadError {
     TooMany(u64, usize),
     #[error(transparent)]
     Postgres(#[from] PostgresError),
+    #[error("--traces takes a share from 0 to 1")]
+    NoShare,
+    #[error("could not start a collector for traces: {0}")]
+    Collector(std::io::Error),
     #[error("could not find the own program: {0}")]
     OwnProgram(std::io::Error),
 }

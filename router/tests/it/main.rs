@@ -22,6 +22,7 @@ mod debounce;
 mod failures;
 mod harness;
 mod live_table;
+mod load;
 mod migration;
 mod pacing;
 mod privacy;

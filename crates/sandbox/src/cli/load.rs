@@ -33,6 +33,10 @@ pub(super) struct LoadArguments {
     /// No statuses at all
     #[arg(long, conflicts_with = "statuses")]
     no_statuses: bool,
+    /// As where everything is watched: traces of this share of the messages, 0 to 1, go to a collector that throws them
+    /// away, and metrics are scraped every 2 s
+    #[arg(long, value_name = "SHARE")]
+    traces: Option<f64>,
     /// What is put under load
     #[arg(long, value_enum, default_value_t = Which::Durable)]
     mode: Which,
@@ -65,6 +69,7 @@ impl LoadArguments {
             open_loop: self.open_loop,
             connections: self.connections.unwrap_or(if self.open_loop { 256 } else { 64 }),
             statuses: if self.no_statuses { 0 } else { self.statuses },
+            traces: self.traces,
         }
     }
 }

@@ -12,6 +12,7 @@ use super::{
     process::Usage,
     report::{Idle, Report, Used},
     tally::Tally,
+    watched::Collector,
 };
 use crate::{
     postgres,
@@ -36,7 +37,14 @@ pub async fn run(options: &LoadOptions) -> Result<Report, LoadError> {
     let plan = check(options)?;
     let capacity = capacity(options)?;
     let cluster = Cluster::for_mode(options.mode)?;
-    let stack = cluster.builder(builder(options.mode, options.statuses)?)?.start().await?;
+    let mut watch = None;
+    let mut builder = builder(options.mode, options.statuses)?;
+    if let Some(share) = options.traces {
+        let collector = Collector::start().await.map_err(LoadError::Collector)?;
+        builder = collector.told_to(builder, share);
+        watch = Some((collector, share));
+    }
+    let stack = cluster.builder(builder)?.start().await?;
     let tally = Arc::new(Tally::new(plan, capacity));
     stack.simulator().observe(Arc::clone(&tally) as Arc<dyn crate::simulator::Observer>);
     // What was needed only to start is given back after a moment.
@@ -44,6 +52,10 @@ pub async fn run(options: &LoadOptions) -> Result<Report, LoadError> {
     let before = Processes::look(&stack);
     let idle =
         Idle { ready_ms: stack.router_ready_after().as_millis(), router_rss_kib: before.router.rss_kib };
+    if let Some((collector, _)) = &mut watch {
+        let services = [Some(stack.router_url()), stack.server_url()];
+        collector.scrape(services.into_iter().flatten().map(str::to_owned).collect());
+    }
     let target = generator::Target::new(address(stack.router_url()), stack.simulator().options());
     generator::run(target, plan, &tally, options.duration, options.open_loop).await;
     wait_for_replies(&tally).await;
@@ -55,7 +67,8 @@ pub async fn run(options: &LoadOptions) -> Result<Report, LoadError> {
         sandbox: after.own - before.own,
     };
     let statuses = stack.simulator().statuses_accepted();
-    let report = Report::new(options, plan, &tally.result(), statuses, used);
+    let watched = watch.map(|(collector, share)| collector.watched(share));
+    let report = Report::new(options, plan, &tally.result(), statuses, used).watched(watched);
     stack.shutdown().await?;
     Ok(report)
 }
@@ -63,6 +76,9 @@ pub async fn run(options: &LoadOptions) -> Result<Report, LoadError> {
 fn check(options: &LoadOptions) -> Result<Plan, LoadError> {
     if options.open_loop && options.rate == 0 {
         return Err(LoadError::OpenLoopWithoutRate);
+    }
+    if options.traces.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+        return Err(LoadError::NoShare);
     }
     for (value, name) in [
         (u64::from(options.contacts), "--contacts"),

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{LoadOptions, Mode, percentiles::Percentiles, plan::Plan, process::Usage, tally};
+use super::{
+    LoadOptions, Mode, percentiles::Percentiles, plan::Plan, process::Usage, tally, watched::Watched,
+};
 
 /// The router before the first message.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -62,6 +64,8 @@ pub struct Report {
     pub server: Usage,
     /// Generator and simulator together.
     pub sandbox: Usage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Watched>,
 }
 
 impl Report {
@@ -100,7 +104,13 @@ impl Report {
             router: used.router,
             server: used.server,
             sandbox: used.sandbox,
+            watched: None,
         }
+    }
+
+    pub(crate) fn watched(mut self, watched: Option<Watched>) -> Self {
+        self.watched = watched;
+        self
     }
 
     /// The promise was kept: everything answered once, in order, to the right person. A relay promises no order.
@@ -170,6 +180,16 @@ impl fmt::Display for Report {
                 usage.rss_kib as f64 / 1024.0,
                 usage.peak_rss_kib as f64 / 1024.0,
                 usage.cpu_seconds
+            )?;
+        }
+        if let Some(watched) = self.watched {
+            writeln!(
+                f,
+                "  watched      traces of {} % of the messages: {} exports, {:.1} MiB; metrics scraped {} times",
+                watched.share * 100.0,
+                watched.exports,
+                watched.export_bytes as f64 / 1024.0 / 1024.0,
+                watched.scrapes
             )?;
         }
         Ok(())
