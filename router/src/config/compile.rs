@@ -99,7 +99,8 @@ impl Compiler {
         let built_routes: Vec<_> = routes
             .iter_mut()
             .filter_map(|it| {
-                let built = it.build(|name, good| routes::build(name, good, &in_use, defaults))?;
+                let is_held = it.in_use.is_none();
+                let built = it.build(|name, good| routes::build(name, good, is_held, &in_use, defaults))?;
                 it.is_idle = built.channels.is_empty();
                 // Without a channel it gets no message, whoever comes before it.
                 (!it.is_idle).then_some(built)
@@ -109,6 +110,9 @@ impl Compiler {
         let numbers =
             of_kind(Kind::Channel).filter_map(|object| object.value["spec"]["phoneNumberId"].as_str());
         let table = Table::new(built, built_routes)?.awaiting(numbers.map(str::to_owned));
+        let held = routes.iter().filter(|route| !route.is_idle);
+        let held =
+            held.filter_map(|route| Some((route.object.id.name.clone(), route.held.clone()?))).collect();
         let shadowed = shadowed(&table);
         for route in &mut routes {
             let name = route.object.id.name.as_str();
@@ -125,6 +129,8 @@ impl Compiler {
             problems: snapshot.problems.clone(),
             channels: kept(&channels),
             routes: kept(&routes),
+            held,
+            awaited: table.awaited().map(str::to_owned).collect(),
         };
         Ok((table, counted(compiled, previous)))
     }
@@ -134,11 +140,12 @@ impl<S> Settled<'_, S> {
     /// What the table has of it. That a checked object can't be built is a mistake of this code; it must not be the
     /// end of all others.
     fn build<T>(&mut self, build: impl FnOnce(&str, &Good<S>) -> Result<T, String>) -> Option<T> {
-        match build(&self.object.id.name, self.in_use.as_ref()?) {
+        match build(&self.object.id.name, self.in_use.as_ref().or(self.held.as_ref())?) {
             Ok(built) => Some(built),
             Err(why) => {
                 self.problems.push(why);
                 self.in_use = None;
+                self.held = None;
                 self.is_current = false;
                 None
             }
@@ -151,8 +158,12 @@ fn kept<S>(settled: &[Settled<'_, S>]) -> BTreeMap<String, Arc<Good<S>>> {
 }
 
 fn counted(mut compiled: Compiled, previous: Option<&Compiled>) -> Compiled {
-    let same =
-        |previous: &&Compiled| previous.channels == compiled.channels && previous.routes == compiled.routes;
+    let same = |previous: &&Compiled| {
+        previous.channels == compiled.channels
+            && previous.routes == compiled.routes
+            && previous.held == compiled.held
+            && previous.awaited == compiled.awaited
+    };
     compiled.generation = match previous {
         Some(previous) if same(&previous) => previous.generation,
         previous => previous.map_or(0, |previous| previous.generation) + 1,
@@ -160,6 +171,13 @@ fn counted(mut compiled: Compiled, previous: Option<&Compiled>) -> Compiled {
     let mut hash = Sha256::new();
     add(&mut hash, &compiled.channels);
     add(&mut hash, &compiled.routes);
+    if !compiled.held.is_empty() {
+        hash.update("held\n");
+        add(&mut hash, &compiled.held);
+    }
+    for number in &compiled.awaited {
+        hash.update(format!("awaited {number}\n"));
+    }
     compiled.checksum = hash.finalize()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
     compiled
 }

@@ -1,6 +1,9 @@
 //! What a compile says of every object, for the API, for the status in Kubernetes, and for `check-config`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -71,7 +74,7 @@ impl ObjectReport {
 /// What a source came to, apart from the table itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Compiled {
-    /// Goes up by one whenever what is in use changes; 1 for the first.
+    /// Goes up by one whenever the table does; 1 for the first.
     pub generation: u64,
     /// Of what is in use, without any secret: routers that show the same one route alike.
     pub checksum: String,
@@ -82,6 +85,10 @@ pub struct Compiled {
     /// What is in use, so that a bad new version can be done without.
     pub(super) channels: BTreeMap<String, Arc<Good<ChannelSpec>>>,
     pub(super) routes: BTreeMap<String, Arc<Good<RouteSpec>>>,
+    /// Routes that can't be used and whose messages wait for them.
+    pub(super) held: BTreeMap<String, Arc<Good<RouteSpec>>>,
+    /// Phone number ids of channels that can't be used.
+    pub(super) awaited: BTreeSet<String>,
 }
 
 impl Compiled {

@@ -103,6 +103,7 @@ impl Reconciler {
                 count.1 += 1;
             }
         }
+        self.parts.metrics.held(self.parts.source.kind.as_str(), compiled.held.len());
         debug_assert!(compiled.reports.len() <= snapshot.objects.len());
         for (kind, (accepted, refused)) in counts {
             self.parts.metrics.objects(kind.as_str(), accepted, refused);

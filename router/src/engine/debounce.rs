@@ -37,7 +37,7 @@ fn burst_of(pending: Vec<Item>, table: &Table, channel: &str, rule: &Arc<Rule>) 
         // What can't be read, is taken by nobody or is not to be answered keeps its place and ends as it would have.
         let Ok(message) = InboundMessage::from_json(&item.payload) else { continue };
         let Some(taken_by) = table.select(channel, &Facts::of(&message)) else { continue };
-        if not_to_be_answered(&message, taken_by, &item).is_some() {
+        if !taken_by.is_held && not_to_be_answered(&message, taken_by, &item).is_some() {
             continue;
         }
         if taken_by.label != rule.label {

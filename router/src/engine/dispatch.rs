@@ -41,6 +41,11 @@ impl Engine {
             self.metrics.unrouted.inc();
             return (Step::Done(Outcome::NotAnswered { reason: "unrouted" }), None);
         };
+        if rule.is_held {
+            // Another rule would answer wrongly; its own policy says nothing of this, neither.
+            let error = format!("the route {} can't be used yet: its conditions say why", rule.route);
+            return (self.missing(item, error), None);
+        }
         let step = self.dispatch_by(&table, channel, rule, lane, item, &message).await;
         (step, Some(rule.clone()))
     }

@@ -48,6 +48,7 @@ impl Engine {
 pub(super) async fn run(engine: Arc<Engine>, mut hurries: UnboundedReceiver<Hurry>) {
     let mut changed = engine.table.changed();
     let mut before = names(&engine.table.load());
+    let mut held_before = held(&engine.table.load());
     loop {
         let is_swap = tokio::select! {
             biased;
@@ -81,10 +82,22 @@ pub(super) async fn run(engine: Arc<Engine>, mut hurries: UnboundedReceiver<Hurr
                 engine.hurry_now(Queue::Outbox, channel).await;
             }
             before = now;
+            let held_now = held(&table);
+            let freed: BTreeSet<_> =
+                held_before.difference(&held_now).map(|(channel, _)| channel.clone()).collect();
+            for channel in &freed {
+                engine.hurry_now(Queue::Inbox, channel).await;
+            }
+            held_before = held_now;
             engine.inbox.bell.notify_one();
             engine.outbox.bell.notify_one();
         }
     }
+}
+
+/// Rules whose messages wait, by channel.
+fn held(table: &Table) -> BTreeSet<(Arc<str>, Arc<str>)> {
+    table.held().map(|(channel, rule)| (channel.clone(), rule.label.clone())).collect()
 }
 
 fn names(table: &Table) -> BTreeSet<Arc<str>> {

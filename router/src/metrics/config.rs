@@ -10,6 +10,7 @@ pub struct ConfigMetrics {
     reloads: IntCounterVec,
     sync_age: GaugeVec,
     objects: IntGaugeVec,
+    held: IntGaugeVec,
 }
 
 impl ConfigMetrics {
@@ -30,6 +31,11 @@ impl ConfigMetrics {
                 "Configuration objects by kind and whether they are accepted (true, false)",
                 &["kind", "accepted"],
             ),
+            held: metrics.gauge_vec(
+                "config_routes_held",
+                "Routes no version of which can be used, and whose messages wait for them, by source (env, files, kubernetes)",
+                &["source"],
+            ),
         }
     }
 
@@ -41,6 +47,11 @@ impl ConfigMetrics {
     /// For a source that is watched; to be set before every scrape.
     pub fn sync_age(&self, source: &str, seconds: f64) {
         self.sync_age.with_label_values(&[source]).set(seconds);
+    }
+
+    /// How many routes can't be used while their messages wait.
+    pub fn held(&self, source: &str, count: usize) {
+        self.held.with_label_values(&[source]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// How many objects of a kind (`Channel`, `Route`) there are.

@@ -71,6 +71,8 @@ pub struct Rule {
     pub mark_read: MarkRead,
     /// Signs the calls of the backends.
     pub signer: Option<Signer>,
+    /// It can't be used yet. What it takes waits for it, because any other rule would give a wrong answer.
+    pub is_held: bool,
 }
 
 impl Rule {

@@ -105,6 +105,10 @@ impl Table {
         self
     }
 
+    pub fn awaited(&self) -> impl Iterator<Item = &str> {
+        self.awaited.iter().map(String::as_str)
+    }
+
     pub fn is_awaited(&self, phone_number_id: &str) -> bool {
         self.awaited.contains(phone_number_id)
     }
@@ -148,6 +152,14 @@ impl Table {
     /// By its label.
     pub fn rule(&self, label: &str) -> Option<&Arc<Rule>> {
         self.rules.get(label)
+    }
+
+    /// The rules whose messages wait, each with a channel of theirs.
+    pub fn held(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<Rule>)> {
+        self.entries.iter().flat_map(|(channel, entries)| {
+            let held = entries.iter().filter(|entry| entry.rule.is_held);
+            held.map(move |entry| (channel, &entry.rule))
+        })
     }
 
     /// Those of all rules that are called; one that several rules name comes several times.

@@ -46,6 +46,7 @@ fn rule(route: &str, name: &str, matchers: Vec<Matcher>) -> Rule {
         events: Events::default(),
         mark_read: MarkRead::default(),
         signer: None,
+        is_held: false,
     }
 }
 

@@ -211,6 +211,13 @@ async fn nothing_is_lost_for_a_channel_whose_secret_comes_later() {
         1,
         "the first has its message, once"
     );
+    // One that is new while the router runs, too.
+    let third = second.replace("second", "third").replace("\"200\"", "\"250\"");
+    write(folder.path(), "third.yaml", &third);
+    until(&stack, "/api/v1/channels", |list| list["items"].as_array().unwrap().len() == 3).await;
+    let newest = other.replace("\"200\"", "\"250\"");
+    assert_eq!(stack.webhook(newest).await.unwrap().status, 503, "the table knows of it at once");
+
     let stranger = webhook(&[("4915100000003", "wamid.3", "to nobody")]).replace(PHONE_NUMBER_ID, "300");
     assert_eq!(stack.webhook(stranger).await.unwrap().status, 200, "what is nobody's is nobody's");
 
@@ -220,6 +227,49 @@ async fn nothing_is_lost_for_a_channel_whose_secret_comes_later() {
     assert_eq!(stack.webhook(both).await.unwrap().status, 200);
     let ledger = ask(&stack, "/api/v1/ledger").await;
     assert_eq!((&ledger["inbox"]["accepted"], &ledger["balanced"]), (&2.into(), &true.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_route_can_not_take_yet_waits_for_it_and_is_answered_by_no_other() {
+    let (folder, secrets) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(folder.path(), "channel.yaml", CHANNEL);
+    let secrets_dir = secrets.path().to_string_lossy();
+    let stack =
+        with_keys().config_dir(folder.path()).router_env("SECRETS_DIR", secrets_dir).start().await.unwrap();
+    let (server, simulator) = (stack.server_url().unwrap().to_owned(), stack.simulator().backend_url());
+    let secret = "signingSecretRef: {name: orders, key: signing}";
+    let orders = routes(&simulator, &server)
+        .replace("name: orders", &format!("name: orders\n      {secret}"))
+        .replace("{name: shop}", "{name: before-all}")
+        .replace("    - name: default\n", "")
+        .replace(&format!("      backends: [{{url: \"{server}\"}}]\n"), "");
+    write(folder.path(), "orders.yaml", &orders);
+    write(folder.path(), "routes.yaml", &routes(&server, &server));
+    let list = until(&stack, "/api/v1/routes", |list| list["items"].as_array().unwrap().len() == 2).await;
+    let first = &list["items"][0];
+    assert_eq!(condition(first, "Programmed").1, "MessagesWait", "{first}");
+    assert_eq!(condition(first, "ResolvedRefs").1, "SecretNotFound");
+
+    let person = "4915100000001";
+    say(&stack, person, "wamid.1", "order 1").await;
+    say(&stack, person, "wamid.2", "please").await;
+    say(&stack, "4915100000002", "wamid.3", "hello").await;
+    assert_eq!(echoed(&replies(&stack, 1).await[0].text), "hello", "what others said is answered");
+    assert_eq!(metric(&stack, "whatsapp_router_config_routes_held").await, 1.0);
+    assert_eq!(ask(&stack, "/api/v1/ledger").await["inbox"]["in_flight"], 2, "they wait, in their order");
+
+    fs::create_dir(secrets.path().join("orders")).unwrap();
+    write(&secrets.path().join("orders"), "signing", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+    until(&stack, "/api/v1/routes", is_programmed).await;
+    let all = replies(&stack, 3).await;
+    let to_person: Vec<_> = all.iter().filter(|reply| reply.to == person).collect();
+    assert_eq!(to_person.len(), 2);
+    assert_eq!(echoed(&to_person[1].text), "please", "after the one that it was said after");
+    let asked = stack.simulator().backend_requests();
+    assert_eq!(asked.iter().map(|request| request.text.as_deref()).collect::<Vec<_>>(), [Some("order 1")]);
+    let ledger = ask(&stack, "/api/v1/ledger").await;
+    assert_eq!((&ledger["inbox"]["answered"], &ledger["balanced"]), (&3.into(), &true.into()), "{ledger}");
+    assert_eq!(metric(&stack, "whatsapp_router_config_routes_held").await, 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,7 @@ pub(super) fn settle_all<'a>(
     let mut channels: Vec<_> = objects
         .map(|object| {
             let last = previous.and_then(|previous| previous.channels.get(&object.id.name));
-            let mut own = check::typed::<ChannelSpec>(schema, object);
+            let mut own = check::typed::<ChannelSpec>(schema, &object.value);
             if let Ok(spec) = &own {
                 let mut problems = check::channel(spec);
                 problems.extend(moved(spec, object, last.map(Arc::as_ref)));

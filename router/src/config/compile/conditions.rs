@@ -69,11 +69,14 @@ fn resolved<S>(settled: &Settled<'_, S>) -> Condition {
 fn programmed<S>(settled: &Settled<'_, S>) -> Condition {
     let say = |status, reason, message: &str| condition(ConditionType::Programmed, status, reason, message);
     match (&settled.in_use, settled.is_current) {
-        (Some(_), _) if settled.is_idle => {
-            say(Status::False, Reason::NotProgrammed, "none of its channels is in use")
-        }
+        _ if settled.is_idle => say(Status::False, Reason::NotProgrammed, "none of its channels is in use"),
         (Some(_), true) => say(Status::True, Reason::Programmed, "this version is in use"),
         (Some(_), false) => say(Status::False, Reason::LastGoodVersion, "the last good version is in use"),
+        (None, _) if settled.held.is_some() => say(
+            Status::False,
+            Reason::MessagesWait,
+            "no version of it is in use: messages that it would take wait until it is mended or deleted, up to 7 days",
+        ),
         (None, _) => say(Status::False, Reason::NotProgrammed, "no version of it is in use"),
     }
 }

@@ -55,10 +55,12 @@ pub(in crate::config) fn channel(name: &str, number: &str) -> Value {
 }
 
 pub(super) fn route(name: &str, channel: &str, rules: Value) -> Value {
-    json!({
+    let mut route = json!({
         "apiVersion": "whatsapp-router.dev/v1alpha1", "kind": "Route", "metadata": {"name": name},
-        "spec": {"channelRefs": [{"name": channel}], "rules": rules}
-    })
+        "spec": {"channelRefs": [{"name": channel}]}
+    });
+    route["spec"]["rules"] = rules;
+    route
 }
 
 pub(in crate::config) fn rule(name: &str) -> Value {
@@ -66,7 +68,10 @@ pub(in crate::config) fn rule(name: &str) -> Value {
 }
 
 pub(super) fn keyword(name: &str, text: Value) -> Value {
-    json!({"name": name, "matches": [{"text": text}], "backends": [{"url": format!("http://{name}:8080")}]})
+    let mut rule = rule(name);
+    rule["matches"] = json!([{}]);
+    rule["matches"][0]["text"] = text;
+    rule
 }
 
 pub(super) fn with(mut object: Value, path: &str, value: Value) -> Value {
@@ -84,7 +89,7 @@ pub(super) fn snapshot(objects: &[Value]) -> Snapshot {
     snapshot
 }
 
-pub(super) const SECRETS: [(&str, &str, &str); 5] = [
+pub(in crate::config) const SECRETS: [(&str, &str, &str); 5] = [
     ("a", "access-token", "token-a"),
     ("b", "access-token", "token-b"),
     ("c", "access-token", "token-c"),
@@ -134,9 +139,11 @@ impl World {
         (statuses, condition.reason, condition.message.clone())
     }
 
+    /// The rule that takes it; one that can't be used `keeps` it.
     pub(super) fn asked(&self, channel: &str, text: &str) -> Option<String> {
         let facts = Facts { message_type: "text", text: Some(text), from: None, reply_id: None };
-        self.table.select(channel, &facts).map(|rule| rule.label.to_string())
+        let rule = self.table.select(channel, &facts)?;
+        Some(if rule.is_held { format!("{} keeps it", rule.label) } else { rule.label.to_string() })
     }
 
     pub(super) fn is_programmed(&self, kind: Kind, name: &str) -> (Status, Reason) {

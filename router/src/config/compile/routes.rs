@@ -6,8 +6,8 @@ use service::{secrets::Secrets, signing::Signer};
 
 use super::{
     Defaults, check,
-    secrets::{Use, Wanted},
-    settle::{Good, Settled, settle},
+    secrets::{Resolved, Use, Wanted},
+    settle::{Good, Settled, Version, settle},
 };
 use crate::{
     config::{
@@ -32,11 +32,18 @@ pub(super) fn settle_all<'a>(
     objects
         .map(|object| {
             let last = previous.and_then(|previous| previous.routes.get(&object.id.name));
-            let own = check::typed::<RouteSpec>(schema, object).and_then(|spec| {
+            let own = check::typed::<RouteSpec>(schema, &object.value).and_then(|spec| {
                 let problems = check::route(&spec, defaults);
                 if problems.is_empty() { Ok(spec) } else { Err(problems) }
             });
-            settle(object, own, last, secrets, defaults.allow_unsigned, wanted)
+            let mut settled = settle(object, own, last, secrets, defaults.allow_unsigned, wanted);
+            if settled.in_use.is_none() {
+                // Its messages are nobody else's.
+                let spec = settled.own.clone().or_else(|| check::meant(schema, object));
+                let hold = |spec| Good { spec, version: Version::of(object), secrets: Resolved::default() };
+                settled.held = spec.map(hold).map(Arc::new);
+            }
+            settled
         })
         .collect()
 }
@@ -56,9 +63,13 @@ fn wanted(spec: &RouteSpec) -> Vec<Wanted<'_>> {
 pub(super) fn build(
     name: &str,
     good: &Good<RouteSpec>,
+    is_held: bool,
     in_use: &BTreeSet<&str>,
     defaults: &Defaults,
 ) -> Result<Route, String> {
+    let build = |one| {
+        if is_held { held(name, one, defaults) } else { rule(name, one, good, defaults) }
+    };
     // A channel that is named twice is meant once.
     let channels: BTreeSet<&str> =
         good.spec.channel_refs.iter().map(|channel| channel.name.as_str()).collect();
@@ -67,7 +78,7 @@ pub(super) fn build(
         channels: channels.into_iter().filter(|name| in_use.contains(name)).map(Arc::from).collect(),
         priority: good.spec.priority,
         created_at: good.version.created_at.clone(),
-        rules: good.spec.rules.iter().map(|one| rule(name, one, good, defaults)).collect::<Result<_, _>>()?,
+        rules: good.spec.rules.iter().map(build).collect::<Result<_, _>>()?,
     })
 }
 
@@ -85,12 +96,18 @@ fn rule(route: &str, spec: &RouteRule, good: &Good<RouteSpec>, defaults: &Defaul
         Some(of) => Some(Signer::new(&good.secrets.valid(of)).map_err(|error| error.to_string())?),
         None => None,
     };
+    let backends = spec.backends.iter().map(backend).collect::<Result<_, _>>()?;
+    Ok(Rule { backends, signer, is_held: false, ..held(route, spec, defaults)? })
+}
+
+/// The rule without anybody to answer.
+fn held(route: &str, spec: &RouteRule, defaults: &Defaults) -> Result<Rule, String> {
     Ok(Rule {
         label: Rule::label(route, &spec.name),
         route: Arc::from(route),
         name: Arc::from(spec.name.as_str()),
         matchers: spec.matches.iter().map(Matcher::compile).collect::<Result<_, _>>()?,
-        backends: spec.backends.iter().map(backend).collect::<Result<_, _>>()?,
+        backends: Vec::new(),
         wanted: match &spec.types[..] {
             [] => WantedTypes::WhateverHasText,
             types => WantedTypes::Types(types.to_vec()),
@@ -102,7 +119,8 @@ fn rule(route: &str, spec: &RouteRule, good: &Good<RouteSpec>, defaults: &Defaul
             objects::MarkRead::OnReply => MarkRead::OnReply,
             objects::MarkRead::Never => MarkRead::Never,
         },
-        signer,
+        signer: None,
+        is_held: true,
     })
 }
 

@@ -59,6 +59,8 @@ pub(super) struct Settled<'a, S> {
     pub(super) is_idle: bool,
     /// Route: rules that no message reaches.
     pub(super) shadowed: Vec<String>,
+    /// Route: no version of it can be used, but which messages it means is known: they wait for it.
+    pub(super) held: Option<Arc<Good<S>>>,
 }
 
 pub(super) fn settle<'a, S: Clone>(
@@ -83,6 +85,7 @@ pub(super) fn settle<'a, S: Clone>(
         missing_channels: Vec::new(),
         is_idle: false,
         shadowed: Vec::new(),
+        held: None,
     };
     let with_secrets =
         |spec: &S| Resolved::of(&wanted(spec), secrets, last.map(|last| &last.secrets), allow_unsigned);

@@ -89,12 +89,14 @@ pub enum Reason {
     Programmed,
     /// The version before this one is still in use.
     LastGoodVersion,
+    /// No version of it is in use, and what it would take waits for it.
+    MessagesWait,
     /// No version of it is in use.
     NotProgrammed,
 }
 
 impl Reason {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Accepted,
         Self::Invalid,
         Self::Conflicted,
@@ -104,6 +106,7 @@ impl Reason {
         Self::ChannelNotFound,
         Self::Programmed,
         Self::LastGoodVersion,
+        Self::MessagesWait,
         Self::NotProgrammed,
     ];
 
@@ -124,6 +127,9 @@ impl Reason {
             }
             Self::Programmed => (Programmed, "it is"),
             Self::LastGoodVersion => (Programmed, "no: the version before this one is still in use"),
+            Self::MessagesWait => {
+                (Programmed, "no, and no other version of the route: messages that it would take wait for it")
+            }
             Self::NotProgrammed => (Programmed, "no, and no other version of it is in use"),
         }
     }
@@ -139,6 +145,7 @@ impl Reason {
             Self::ChannelNotFound => "ChannelNotFound",
             Self::Programmed => "Programmed",
             Self::LastGoodVersion => "LastGoodVersion",
+            Self::MessagesWait => "MessagesWait",
             Self::NotProgrammed => "NotProgrammed",
         }
     }

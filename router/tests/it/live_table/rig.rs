@@ -213,6 +213,7 @@ pub(super) fn rule(route: &str, name: &str, backends: Vec<(Backend, u32)>) -> Ru
         events: Events::default(),
         mark_read: MarkRead::Never,
         signer: None,
+        is_held: false,
     }
 }
 
