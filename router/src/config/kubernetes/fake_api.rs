@@ -35,15 +35,19 @@ struct State {
     compacted: u64,
     watches: Vec<(String, mpsc::UnboundedSender<Line>)>,
     is_down: bool,
-    /// Refused with this code: part of `METHOD path`.
+    /// Refused with this code: part of `METHOD path`, with `?watch` behind it when it is one.
     refusals: Vec<(String, u16)>,
     requests: Vec<String>,
 }
 
 /// Where the objects of a kind are.
 pub(super) fn collection(kind: Kind) -> String {
+    collection_in(NAMESPACE, kind)
+}
+
+fn collection_in(namespace: &str, kind: Kind) -> String {
     let plural = super::scope::plural(kind);
-    format!("/apis/{API_VERSION}/namespaces/{NAMESPACE}/{plural}")
+    format!("/apis/{API_VERSION}/namespaces/{namespace}/{plural}")
 }
 
 pub(super) const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/shop/leases";
@@ -72,8 +76,13 @@ impl FakeApi {
 
     /// `kubectl apply`.
     pub(super) fn apply(&self, kind: Kind, name: &str, spec: &Value) {
+        self.apply_in(NAMESPACE, kind, name, spec);
+    }
+
+    pub(super) fn apply_in(&self, namespace: &str, kind: Kind, name: &str, spec: &Value) {
+        let collection = collection_in(namespace, kind);
         self.with(|state| {
-            let before = state.object(&collection(kind), name);
+            let before = state.object(&collection, name);
             let generation = match &before {
                 Some(before) if before["spec"] == *spec => return,
                 Some(before) => before["metadata"]["generation"].as_i64().unwrap_or_default() + 1,
@@ -85,13 +94,13 @@ impl FakeApi {
             let object = json!({
                 "apiVersion": API_VERSION, "kind": kind.as_str(),
                 "metadata": {
-                    "name": name, "namespace": NAMESPACE, "uid": uid, "generation": generation,
+                    "name": name, "namespace": namespace, "uid": uid, "generation": generation,
                     "creationTimestamp": "2026-01-01T00:00:00Z",
                 },
                 "spec": spec,
                 "status": before.map(|before| before["status"].clone()).unwrap_or_default(),
             });
-            state.put(&collection(kind), name, object);
+            state.put(&collection, name, object);
         });
     }
 
@@ -199,7 +208,8 @@ impl State {
         query: &str,
         body: &[u8],
     ) -> Result<Response<ResponseBody>, io::Error> {
-        let request = format!("{method} {path}");
+        let verb = if query.contains("watch=true") { "?watch" } else { "" };
+        let request = format!("{method} {path}{verb}");
         self.requests.push(request.clone());
         if self.is_down {
             return Err(io::Error::from(io::ErrorKind::ConnectionRefused));

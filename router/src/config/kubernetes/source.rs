@@ -25,6 +25,10 @@ pub use super::watch::WatchTimes;
 const TOGETHER: Duration = Duration::from_millis(20);
 const ROOM_FOR_NEWS: usize = 256;
 
+/// Why one namespace is enough to keep a router from being ready.
+const ALL_OR_NOTHING: &str = "no webhook is taken before every namespace of WATCH_NAMESPACES was read: what comes for a \
+     channel that is not known would be lost";
+
 /// What runs: the source for the table, and the objects' own state for whoever writes their status.
 #[derive(Debug, Clone)]
 pub struct Watched {
@@ -50,6 +54,7 @@ pub fn start(client: &Client, namespaces: &[String], times: &WatchTimes, check: 
         live,
         sync: sync.clone(),
         check,
+        namespaces: namespaces.len(),
         said: None,
         _watches: watches,
     };
@@ -64,6 +69,7 @@ struct Gatherer {
     live: watch::Sender<Arc<Live>>,
     sync: SyncClock,
     check: CheckHandle,
+    namespaces: usize,
     /// What the log said last of what is wrong.
     said: Option<String>,
     /// End with this.
@@ -117,9 +123,13 @@ impl Gatherer {
 
     /// On transitions only; the age of the last sync tells the rest.
     fn report(&mut self) {
-        let trouble = self.world.trouble().map(ToString::to_string);
+        let troubles: Vec<_> = self.world.troubles().iter().map(ToString::to_string).collect();
+        let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
         let has_snapshot = self.snapshots.borrow().is_some();
         match &trouble {
+            Some(why) if !has_snapshot && self.namespaces > 1 => {
+                self.check.failing(format!("{why} ({ALL_OR_NOTHING})"));
+            }
             Some(why) if !has_snapshot => self.check.failing(why),
             _ if has_snapshot => self.check.ok(),
             _ => {}

@@ -1,180 +1,23 @@
 //! The whole loop against an API server in this process: watch, compile, write the conditions, tell of changes.
 
-use std::{sync::Arc, time::Duration};
+mod namespaces;
+mod replica;
 
-use serde_json::{Value, json};
-use service::{
-    health::{CheckHandle, Health},
-    metrics::Metrics,
-    shutdown::Shutdown,
-};
-use tokio::{sync::watch, task::JoinHandle};
+use std::time::Duration;
 
+use serde_json::json;
+use service::secrets::Secrets;
+
+use self::replica::*;
 use super::{
     fake_api::{EVENTS, FakeApi, LEASES, NAMESPACE, collection},
-    source::{self, WatchTimes, Watched},
+    source::WatchTimes,
     *,
 };
 use crate::{
-    config::{
-        compile::{Compiler, fixtures as objects},
-        compiled::Compiled,
-        snapshot::Kind,
-    },
+    config::{compile::fixtures as objects, snapshot::Kind},
     settings::KubernetesSettings,
 };
-
-const LEASE: &str = "whatsapp-router-status";
-
-fn watch_times() -> WatchTimes {
-    WatchTimes {
-        watch: Duration::from_secs(60),
-        answer: Duration::from_secs(20),
-        relist: Duration::from_secs(600),
-        least_backoff: Duration::from_millis(5),
-        most_backoff: Duration::from_millis(20),
-    }
-}
-
-fn lease_times() -> LeaseTimes {
-    LeaseTimes {
-        lasts: Duration::from_secs(2),
-        renew: Duration::from_millis(100),
-        give_up: Duration::from_millis(1_500),
-        look: Duration::from_millis(20),
-        answer: Duration::from_secs(1),
-    }
-}
-
-fn writer_times() -> WriterTimes {
-    WriterTimes {
-        resync: Duration::from_secs(600),
-        answer: Duration::from_secs(20),
-        settle: Duration::from_millis(100),
-        pause: Duration::from_millis(1),
-        least_backoff: Duration::from_millis(5),
-        most_backoff: Duration::from_millis(20),
-    }
-}
-
-/// One router, as far as it has to do with the cluster.
-struct Replica {
-    watched: Watched,
-    check: CheckHandle,
-    health: Health,
-    metrics: KubernetesMetrics,
-    leading: watch::Receiver<bool>,
-    shutdown: Shutdown,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-impl Replica {
-    fn start(api: &FakeApi, pod: &str) -> Self {
-        Self::with_times(api, pod, &watch_times())
-    }
-
-    fn with_times(api: &FakeApi, pod: &str, times: &WatchTimes) -> Self {
-        let settings = KubernetesSettings {
-            pod_name: pod.to_owned(),
-            status_lease: LEASE.to_owned(),
-            ..KubernetesSettings::default()
-        };
-        let cluster = Cluster::new(api.client(), NAMESPACE, &settings);
-        let health = Health::new();
-        health.ready();
-        let check = health.register("kubernetes");
-        let watched = source::start(&cluster.client, &cluster.namespaces, times, check.clone());
-        let (compiled, task) = compile(&watched);
-        let metrics = KubernetesMetrics::new(&Metrics::new("whatsapp_test", "1", "r"));
-        let shutdown = Shutdown::new();
-        let (sender, leading) = watch::channel(false);
-        let writer = Writer::new(
-            cluster.client.clone(),
-            compiled,
-            watched.live.clone(),
-            leading.clone(),
-            metrics.clone(),
-            writer_times(),
-            pod,
-        );
-        let tasks = vec![
-            task,
-            tokio::spawn(writer.run(shutdown.clone())),
-            tokio::spawn(campaign(cluster.client, cluster.lease, lease_times(), sender, shutdown.clone())),
-        ];
-        Self { watched, check, health, metrics, leading, shutdown, tasks }
-    }
-
-    fn leads(&self) -> bool {
-        *self.leading.borrow()
-    }
-
-    /// As when the machine loses its power.
-    fn kill(&self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
-
-    fn known(&self) -> Vec<String> {
-        let snapshot = self.watched.source.snapshots.borrow().clone();
-        snapshot.iter().flat_map(|snapshot| &snapshot.objects).map(|object| object.id.to_string()).collect()
-    }
-}
-
-fn compile(watched: &Watched) -> (watch::Receiver<Arc<Compiled>>, JoinHandle<()>) {
-    let (sender, receiver) = watch::channel(Arc::<Compiled>::default());
-    let mut snapshots = watched.source.snapshots.clone();
-    let task = tokio::spawn(async move {
-        let compiler = Compiler::new(objects::defaults());
-        while snapshots.changed().await.is_ok() {
-            let Some(snapshot) = snapshots.borrow_and_update().clone() else { continue };
-            let before = sender.borrow().clone();
-            let (_, compiled) = compiler.compile(&snapshot, &objects::secrets(), Some(&before)).unwrap();
-            sender.send_replace(Arc::new(compiled));
-        }
-    });
-    (receiver, task)
-}
-
-/// The time only bounds patience.
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..4_000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("it never came true that {what}");
-}
-
-fn apply_channel(api: &FakeApi, name: &str, number: &str) {
-    api.apply(Kind::Channel, name, &objects::channel(name, number)["spec"]);
-}
-
-fn apply_route(api: &FakeApi, name: &str, rules: &Value) {
-    api.apply(Kind::Route, name, &json!({"channelRefs": [{"name": "a"}], "rules": rules}));
-}
-
-/// `True/Accepted` and so on, by the condition's name; empty when there is none.
-fn condition(api: &FakeApi, kind: Kind, name: &str, condition: &str) -> String {
-    let object = api.get(&collection(kind), name).unwrap_or_default();
-    let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    conditions
-        .iter()
-        .find(|it| it["type"] == condition)
-        .map(|it| format!("{}/{}", text(&it["status"]), text(&it["reason"])))
-        .unwrap_or_default()
-}
-
-fn observed(api: &FakeApi, kind: Kind, name: &str) -> Option<i64> {
-    api.get(&collection(kind), name)?["status"]["observedGeneration"].as_i64()
-}
-
-fn events(api: &FakeApi) -> Vec<(String, String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let all = api.all(EVENTS);
-    all.iter().map(|it| (text(&it["type"]), text(&it["reason"]), text(&it["regarding"]["name"]))).collect()
-}
 
 #[tokio::test]
 async fn objects_are_told_what_became_of_them_and_only_when_that_changes() {
@@ -247,6 +90,36 @@ async fn a_bad_object_stops_nothing_and_is_told_why() {
 }
 
 #[tokio::test]
+async fn a_secret_that_comes_later_is_told_too() {
+    let api = FakeApi::default();
+    apply_channel(&api, "a", "111");
+    apply_channel(&api, "z", "999");
+    let mut signed = objects::rule("all");
+    signed["signingSecretRef"] = json!({"name": "signing", "key": "key"});
+    apply_route(&api, "orders", &json!([signed]));
+    let replica = Replica::start(&api, "router-0");
+    eventually("the channel lacks its token", || {
+        condition(&api, Kind::Channel, "z", "ResolvedRefs") == "False/SecretNotFound"
+    })
+    .await;
+    eventually("messages wait for the route", || {
+        condition(&api, Kind::Route, "orders", "Programmed") == "False/MessagesWait"
+    })
+    .await;
+    assert!(replica.table.load().is_awaited("999") && replica.table.load().held().next().is_some());
+
+    let more =
+        [("z", "access-token", "token-z"), ("signing", "key", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")];
+    replica.secrets.send_replace(Secrets::from_pairs(objects::SECRETS.into_iter().chain(more)));
+    for (kind, name) in [(Kind::Channel, "z"), (Kind::Route, "orders")] {
+        eventually("it is programmed", || condition(&api, kind, name, "Programmed") == "True/Programmed")
+            .await;
+    }
+    let table = replica.table.load();
+    assert!(table.channel("z").is_some() && !table.is_awaited("999") && table.held().next().is_none());
+}
+
+#[tokio::test]
 async fn the_last_good_configuration_outlives_the_api_server() {
     let api = FakeApi::default();
     apply_channel(&api, "a", "111");
@@ -293,7 +166,7 @@ async fn a_silent_connection_is_given_up() {
     let api = FakeApi::default();
     let times =
         WatchTimes { watch: Duration::from_millis(50), answer: Duration::from_millis(50), ..watch_times() };
-    let replica = Replica::with_times(&api, "router-0", &times);
+    let replica = Replica::with(&api, "router-0", &times, &[]);
     // The watches of this server never end by themselves and never say a word.
     eventually("it lists again and again", || api.count("GET /apis/whatsapp-router.dev") > 20).await;
     assert!(!replica.check.is_failing());

@@ -55,7 +55,10 @@ impl World {
             place.trouble = Some(trouble);
             return false;
         }
-        place.trouble = None;
+        // A list that works says nothing of the watch that follows it.
+        if !matches!(news, News::All(_)) {
+            place.trouble = None;
+        }
         place.heard = Some(Instant::now());
         match (news, &mut place.objects) {
             (News::All(objects), place) => {
@@ -76,9 +79,15 @@ impl World {
         self.places.values().map(|place| place.heard).min().flatten()
     }
 
-    /// The first that is wrong now.
-    pub(super) fn trouble(&self) -> Option<&Trouble> {
-        self.scopes.iter().find_map(|scope| self.places.get(scope)?.trouble.as_ref())
+    /// All that is wrong now, each once.
+    pub(super) fn troubles(&self) -> Vec<&Trouble> {
+        let mut troubles = Vec::new();
+        for trouble in self.scopes.iter().filter_map(|scope| self.places.get(scope)?.trouble.as_ref()) {
+            if !troubles.contains(&trouble) {
+                troubles.push(trouble);
+            }
+        }
+        troubles
     }
 
     /// Everything, once all of it has been listed.
@@ -189,12 +198,34 @@ mod tests {
         world.hear(&channels, News::All(vec![object("Channel", "a", "1", &json!(null))]));
         world.hear(&scope(Kind::Route, "shop"), News::All(Vec::new()));
         assert!(!world.hear(&channels, News::Lost(Trouble::Unauthorized)));
-        assert_eq!(world.trouble(), Some(&Trouble::Unauthorized));
+        assert_eq!(world.troubles(), [&Trouble::Unauthorized]);
         assert_eq!(world.view().unwrap().0.objects.len(), 1);
         world.hear(&channels, News::Alive);
-        assert_eq!(world.trouble(), None);
+        assert_eq!(world.troubles(), [] as [&Trouble; 0]);
         assert!(world.hear(&channels, News::Removed("a".to_owned())));
         assert!(world.view().unwrap().1.is_empty());
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_once_and_a_list_is_no_watch() {
+        let namespaces = ["shop".to_owned(), "other".to_owned()];
+        let mut world = World::new(scopes(&namespaces));
+        let forbidden = || Trouble::Forbidden {
+            verb: "watch",
+            resource: "routes".to_owned(),
+            namespace: "other".to_owned(),
+        };
+        world.hear(&scope(Kind::Channel, "shop"), News::Lost(Trouble::Unauthorized));
+        world.hear(&scope(Kind::Channel, "other"), News::Lost(Trouble::Unauthorized));
+        world.hear(&scope(Kind::Route, "other"), News::Lost(forbidden()));
+        assert_eq!(world.troubles(), [&Trouble::Unauthorized, &forbidden()]);
+        for namespace in &namespaces {
+            world.hear(&scope(Kind::Channel, namespace), News::Alive);
+        }
+        world.hear(&scope(Kind::Route, "other"), News::All(Vec::new()));
+        assert_eq!(world.troubles(), [&forbidden()], "it is listed again and again, and never watched");
+        world.hear(&scope(Kind::Route, "other"), News::Alive);
+        assert!(world.troubles().is_empty());
     }
 
     #[test]
