@@ -2,6 +2,7 @@
 
 mod check_config;
 mod check_webhook;
+mod help;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -24,7 +25,7 @@ use crate::{
 
 /// Speaks WhatsApp for a business: verified webhooks in, replies out, nothing lost in between.
 #[derive(Debug, Parser)]
-#[command(name = "router", version, after_help = AFTER_HELP)]
+#[command(name = "router", version, after_help = help::ALL)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -32,9 +33,10 @@ struct Cli {
 
 #[derive(Debug, Clone, Subcommand)]
 enum Command {
-    /// Serve until SIGTERM or SIGINT (the default)
+    /// Serve until SIGTERM or SIGINT; what happens without a command
+    #[command(after_help = help::SERVE)]
     Serve,
-    /// Check the settings, channels and routes, and say all that is wrong with them; exit code 78 if anything is
+    /// Say all that is wrong with the settings, channels and routes, without serving; exit code 78 if anything is
     CheckConfig(CheckConfig),
     /// Call a webhook's address as Meta would and say what comes; exit code 0 or 1
     CheckWebhook(check_webhook::CheckWebhook),
@@ -44,49 +46,37 @@ enum Command {
     Crd(Crd),
     /// Print the OpenAPI document
     Openapi,
-    /// Print the reference of all settings as Markdown
+    /// Print the reference of all settings (environment variables) as Markdown
     Settings,
     /// Print the reference of all metrics as Markdown
     Metrics,
-    /// Ask the router on this machine whether it is ready; exit code 0 or 1
+    /// Ask the router that runs here, at ROUTER_LISTEN or ADMIN_LISTEN, whether it is ready: exit code 0 when it is, else 1
     Healthcheck,
 }
 
 #[derive(Debug, Clone, Args)]
 struct Migrate {
     /// Where everything is, such as sqlite://data/router.db; it is not changed
-    #[arg(long, value_parser = parse_location)]
+    #[arg(long, value_name = "URL", value_parser = parse_location)]
     from: Location,
     /// Where it goes, such as postgres://user@host/database; without it DATABASE_URL, so that a password need not be
     /// on the command line
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     to: SecretString,
-    /// How long sends rest that the last router may have made before it ended
-    #[arg(long, env = "SEND_UNCERTAIN_WAIT", default_value = "5s", value_parser = parse_duration)]
+    /// How long sends rest that the last router may have made before it ended, so that a status can tell, such as 5s
+    #[arg(long, value_name = "TIME", env = "SEND_UNCERTAIN_WAIT", default_value = "5s", value_parser = parse_duration)]
     uncertain_wait: Duration,
 }
 
 #[derive(Debug, Clone, Args)]
 struct Crd {
-    /// Only this one of them, channels or routes
-    #[arg(value_parser = ["channels", "routes"])]
+    /// Only this one of them; left out: both
+    #[arg(value_name = "KIND", value_parser = ["channels", "routes"])]
     plural: Option<String>,
     /// Print the reference of the objects' fields as Markdown instead
     #[arg(long, conflicts_with = "plural")]
     reference: bool,
 }
-
-const AFTER_HELP: &str = "\
-Settings are environment variables. Needed are:
-  WHATSAPP_PHONE_NUMBER_ID       the number that sends and receives
-  WHATSAPP_ACCESS_TOKEN          Graph API token
-  WHATSAPP_WEBHOOK_VERIFY_TOKEN  token of the webhook's handshake
-  WHATSAPP_WEBHOOK_SECRET        app secret that signs webhooks
-and often:
-  SERVER_BASE_URL                where POST /process is    [http://localhost:8001]
-  ROUTER_LISTEN                  address to listen on      [0.0.0.0:8000]
-  DATABASE_URL                   where work is kept        [sqlite://data/router.db]
-All of them: router settings";
 
 /// Runs what the arguments say.
 pub fn main() -> ExitCode {

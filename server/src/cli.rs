@@ -42,8 +42,10 @@ enum Command {
 
 /// Runs the program with the arguments and the environment of this process.
 pub fn main() -> ExitCode {
-    let help =
-        environment_help(&Settings::reference(), "http://localhost:8001/docs shows the API once it runs.");
+    let help = environment_help(
+        &Settings::reference(),
+        "docs/CONFIGURATION.md says more of the settings. http://localhost:8001/docs shows the API once it runs.",
+    );
     let matches = Cli::command().after_help(help).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match cli.command.unwrap_or(Command::Serve) {

@@ -17,17 +17,21 @@ use service::{
 
 /// WhatsApp on your desk: Meta's Graph API, its webhooks, and phones in people's hands, on this machine.
 #[derive(Debug, Parser)]
-#[command(name = "sandbox", version, propagate_version = true)]
+#[command(name = "sandbox", version, propagate_version = true, after_help = AFTER_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
+const AFTER_HELP: &str = "\
+To begin: `sandbox run`, then open http://127.0.0.1:8002 and write a message. Nothing leaves this machine, and no account
+is needed. `make run` builds everything and does the same.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Server, router, simulator and phone page on this machine, with a private database
     Run(run::RunArguments),
-    /// Load with an exact account; exit code 1 when anything was lost, duplicated or reordered
+    /// Send messages at a rate and account for each; exit code 1 when anything was lost, duplicated or reordered
     Load(load::LoadArguments),
     /// The peak that Meta says to be ready for: ten statuses for each message, in batches; acknowledged how fast
     Peak(peak::PeakArguments),
@@ -37,8 +41,9 @@ enum Command {
     #[command(after_help = serve::HELP)]
     Serve,
     /// Pass messages on without storing them: the baseline for load, with the router's environment
+    #[command(after_help = relay::HELP)]
     Relay,
-    /// Ask whether the sandbox answers: exit code 0 or 1
+    /// Ask whether the sandbox answers: exit code 0 when it does, else 1
     Healthcheck {
         /// The address it listens on
         #[arg(long, env = "SANDBOX_LISTEN", default_value = "127.0.0.1:8002", value_parser = listen_address)]

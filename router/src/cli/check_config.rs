@@ -20,7 +20,8 @@ const STAND_IN: &str = "whsec_c3RhbmRzIGluIGZvciBhIHNlY3JldCB0aGF0IGlzIG5vdCBsb2
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct CheckConfig {
-    /// Check the Channel and Route objects in this folder, instead of where CONFIG_SOURCE and CONFIG_DIR say
+    /// Check the Channel and Route objects in the YAML files of this folder, instead of where CONFIG_SOURCE and
+    /// CONFIG_DIR say
     #[arg(long, value_name = "DIR")]
     config_dir: Option<PathBuf>,
     /// Take it that every secret is there, on a machine that has none, such as one for CI

@@ -30,7 +30,7 @@ pub(super) struct CheckWebhook {
     #[arg(long, value_name = "NAME", default_value = "default")]
     secret: String,
     /// Where secrets are mounted
-    #[arg(long, env = "SECRETS_DIR", default_value = DEFAULT_SECRETS_DIR)]
+    #[arg(long, value_name = "DIR", env = "SECRETS_DIR", default_value = DEFAULT_SECRETS_DIR)]
     secrets_dir: std::path::PathBuf,
 }
 

@@ -62,7 +62,7 @@ struct Channel {
 fn read_channel(env: &mut Env) -> Option<Channel> {
     let phone_number_id = env
         .var("WHATSAPP_PHONE_NUMBER_ID", "id of the number that sends and receives (WhatsApp > API Setup)")
-        .hint("write the digits shown as \"Phone number ID\", not the phone number itself")
+        .hint("write the digits shown as \"Phone number ID\", not the phone number itself; or set CONFIG_DIR, when channels are in files")
         .required_with(digits);
     let access_token = env
         .var("WHATSAPP_ACCESS_TOKEN", "Graph API token with the permission whatsapp_business_messaging")

@@ -19,8 +19,10 @@ pub(super) struct PeakArguments {
     /// Messages, or statuses, in each
     #[arg(long, default_value_t = 10, value_name = "N")]
     per_webhook: u32,
+    /// How long they are sent
     #[arg(long, default_value_t = 60, value_name = "S")]
     seconds: u32,
+    /// People whom they are from and about
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     contacts: u32,
     /// Connections for each of the two kinds
