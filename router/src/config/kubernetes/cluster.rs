@@ -8,7 +8,10 @@ use kube::{
 };
 use tokio::time::timeout;
 
-use super::{lease::LeaseName, trouble::Trouble};
+use super::{
+    lease::LeaseName,
+    trouble::{INSTALL, Trouble},
+};
 use crate::{config::objects::API_VERSION, settings::KubernetesSettings};
 
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
@@ -119,9 +122,44 @@ pub fn is_home() -> bool {
             cluster.knows_our_kinds().await
         })
     });
-    answer.unwrap_or_else(|why| {
+    let (is_home, said) = judge(answer);
+    if let Some(said) = said {
         // The log is not there yet either.
-        eprintln!("CONFIG_SOURCE is auto, and the cluster can't be asked whether it has channels and routes ({why}): set CONFIG_SOURCE");
-        false
-    })
+        eprintln!("{said}");
+    }
+    is_home
+}
+
+/// What `auto` makes of the answer, and what an operator has to hear of it.
+fn judge(knows_our_kinds: Result<bool, String>) -> (bool, Option<String>) {
+    let said = match knows_our_kinds {
+        Ok(true) => return (true, None),
+        Ok(false) => format!(
+            "CONFIG_SOURCE is auto, and this cluster does not know channels and routes, so they come from files or \
+             variables: to have them as objects, {INSTALL}; else set CONFIG_SOURCE to files or env"
+        ),
+        Err(why) => format!(
+            "CONFIG_SOURCE is auto, and the cluster can't be asked whether it knows channels and routes ({why}), so they \
+             come from files or variables: set CONFIG_SOURCE"
+        ),
+    };
+    (false, Some(said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_falls_back_and_says_why_and_what_to_do() {
+        assert_eq!(judge(Ok(true)), (true, None));
+        for (answer, says) in [
+            (Ok(false), &["router crd | kubectl apply", "does not know", "CONFIG_SOURCE"][..]),
+            (Err("no answer within 5 s".to_owned()), &["no answer within 5 s", "set CONFIG_SOURCE"]),
+        ] {
+            let (is_home, said) = judge(answer);
+            let said = said.unwrap();
+            assert!(!is_home && says.iter().all(|words| said.contains(words)), "{said}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::{error::Error as _, fmt, time::Duration};
 
 /// Installs the definitions; the same words everywhere.
-const INSTALL: &str =
+pub(super) const INSTALL: &str =
     "install them with `router crd | kubectl apply -f -`, or with the chart's `crds.enabled=true`";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,5 +128,16 @@ mod tests {
                 assert!(of(code).contains(words), "{words} is not in {}", of(code));
             }
         }
+    }
+
+    #[test]
+    fn what_every_cluster_knows_is_never_said_to_be_missing_from_it() {
+        let of = |code| {
+            let status = Status::failure("no", "reason").with_code(code);
+            let error = kube::Error::Api(status.boxed());
+            Trouble::of_other(&error, "update", "leases.coordination.k8s.io", "shop").to_string()
+        };
+        assert!(of(403).contains("needs the verb update on leases.coordination.k8s.io"), "{}", of(403));
+        assert!(!of(404).contains("install"), "{}", of(404));
     }
 }
