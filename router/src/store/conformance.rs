@@ -7,6 +7,7 @@ mod leases;
 mod ledger;
 mod messages;
 mod outbox;
+pub(crate) mod sends;
 mod upkeep;
 mod views;
 
@@ -149,6 +150,7 @@ pub(crate) async fn all(store: &dyn Store) {
     dead_letters::a_status_proves_that_the_dead_went_out(store).await;
     api::a_call_of_the_api_is_sent_once(store).await;
     api::a_send_may_need_an_open_window(store).await;
+    sends::sends_that_come_together_are_answered_each_for_itself(store).await;
     api::a_conversation_is_taken_over_and_given_back(store).await;
     api::what_is_learned_of_a_channel_is_kept(store).await;
     ledger::the_account_adds_up_at_every_step(store).await;

@@ -23,6 +23,7 @@ mod pace;
 mod people;
 mod reader;
 mod schema;
+mod sends;
 mod session;
 mod statuses;
 mod store;
@@ -54,6 +55,7 @@ use self::{
     jobs::{Job, Jobs},
     lanes::Tokens,
     reader::Reader,
+    sends::{SendCall, Sends},
     tally::Gauges,
 };
 pub use self::{
@@ -143,7 +145,7 @@ pub struct PostgresStore {
     /// Claims and renewals, which must not wait for anything long.
     claims: UnboundedSender<Job>,
     /// What the API wants sent.
-    sends: UnboundedSender<Job>,
+    sends: UnboundedSender<SendCall>,
     /// All other writes.
     upkeep: UnboundedSender<Job>,
     reader: Reader,
@@ -187,7 +189,9 @@ impl PostgresStore {
             let batch = Ends { queue, shared: shared.clone(), tokens: Tokens::default() };
             writer::start(batch, queue.as_str(), connector.clone(), gauges.clone())
         };
-        let (claims, sends, upkeep) = (jobs("claims"), jobs("sends"), jobs("upkeep"));
+        let (claims, upkeep) = (jobs("claims"), jobs("upkeep"));
+        let sends = Sends { shared: shared.clone(), tokens: Tokens::default() };
+        let sends = writer::start(sends, "sends", connector.clone(), gauges.clone());
         let (inbox, outbox) = (ends(Queue::Inbox), ends(Queue::Outbox));
         let (orphans, unknown) = tokio::sync::mpsc::unbounded_channel();
         tokio::spawn(orphans::run(unknown, upkeep.clone()));

@@ -80,6 +80,20 @@ impl Book {
         Some((id, &self.entries.get(&id)?.contact))
     }
 
+    /// The conversations that the contact's identifiers lead to, in their order, but for those of somebody else.
+    pub(super) fn candidates(&self, channel: &str, seen: &Contact) -> Vec<(i64, Arc<Contact>)> {
+        let mut candidates: Vec<(i64, Arc<Contact>)> = Vec::new();
+        for identifier in identifiers(seen) {
+            if let Some((id, known)) = self.find(channel, identifier)
+                && !is_somebody_else(known, seen)
+                && candidates.iter().all(|(other, _)| *other != id)
+            {
+                candidates.push((id, known.clone()));
+            }
+        }
+        candidates
+    }
+
     /// The conversation if nothing has to be written for it.
     pub(super) fn settled(&self, channel: &str, seen: &Contact) -> Option<(i64, Arc<Contact>)> {
         let mut only: Option<(i64, &Arc<Contact>)> = None;
@@ -105,15 +119,7 @@ impl Book {
             return Some(settled);
         }
         self.release_number_of_others(channel, seen);
-        let mut candidates: Vec<(i64, Arc<Contact>)> = Vec::new();
-        for identifier in identifiers(seen) {
-            if let Some((id, known)) = self.find(channel, identifier)
-                && !is_somebody_else(known, seen)
-                && candidates.iter().all(|(other, _)| *other != id)
-            {
-                candidates.push((id, known.clone()));
-            }
-        }
+        let candidates = self.candidates(channel, seen);
         let found = match &candidates[..] {
             [first, second, ..] if !self.busy.contains(&first.0) && self.busy.contains(&second.0) => {
                 Some(second)

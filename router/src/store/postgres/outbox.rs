@@ -1,8 +1,8 @@
-//! Puts messages to people into the outbox that no inbound message is just being answered by: what the API was asked to
-//! send, and the watchdog's remedies.
+//! Puts messages to people into the outbox that no inbound message is just being answered by: what every such message
+//! has in the database, and the watchdog's remedies.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
@@ -10,170 +10,115 @@ use uuid::Uuid;
 
 use super::{
     accept::{NEW_SEQS, WORK},
-    finish::{OUTBOUND, first_item},
+    finish::OUTBOUND,
     jobs::Scope,
-    lanes::{OPEN_LANES, opened, read_standing},
-    people::{People, Written},
-    session::{Failure, Params, numbers},
-    text::{Text, clean_contact},
+    lanes::OPEN_LANES,
+    session::{Failure, Params, Pipe, numbers},
+    tally::Tallies,
+    text::Text,
 };
-use crate::store::{
-    Claim, Contact, Enqueued, Idempotency, Lease, MessageId, Micros, NewOutbound, NewSend, Queue, Remedies,
-    Trace, Undelivered,
-};
+use crate::store::{MessageId, Micros, NewOutbound, Queue, Remedies, Trace, Undelivered};
 
-const REMEMBER: &str =
-    "INSERT INTO idempotency (key, fingerprint, message, created_at) VALUES ($1, $2, $3, $4)
-    ON CONFLICT DO NOTHING";
-const REMEMBERED: &str = "SELECT fingerprint, message FROM idempotency WHERE key = $1";
-const STANDING: &str =
-    "SELECT last_inbound_at, taken_over_until, pair_free_at FROM conversation WHERE id = $1";
+const OUTBOX: i16 = Queue::Outbox as i16;
 
 /// A message and where it goes.
-struct Outgoing<'a> {
-    conversation: i64,
-    channel: &'a Arc<str>,
-    message: &'a NewOutbound,
-    correlation: Uuid,
+pub(super) struct Outgoing<'a> {
+    pub(super) conversation: i64,
+    pub(super) channel: &'a Arc<str>,
+    pub(super) message: &'a NewOutbound,
+    pub(super) correlation: Uuid,
 }
 
-/// Locks the lanes, then numbers and stores the messages: those of a conversation are numbered in the order of storing.
-/// Gives the numbers, and which lanes were made now. `token`: for the lanes that are made; 0 leaves them to others.
-async fn put(
-    scope: &mut Scope<'_>,
-    outgoing: &[Outgoing<'_>],
-    token: i64,
+/// Messages with their numbers, as columns for the statements.
+#[derive(Default)]
+pub(super) struct Numbered<'a> {
     now: Micros,
-) -> Result<(Vec<i64>, HashMap<i64, (i64, bool)>), Failure> {
-    let (outbox, lease) = (Queue::Outbox as i16, scope.shared.lease_micros());
-    let lanes: BTreeSet<i64> = outgoing.iter().map(|one| one.conversation).collect();
-    let lanes: Vec<i64> = lanes.into_iter().collect();
-    let tokens = vec![token; lanes.len()];
-    let count = outgoing.len() as i64;
-    let mut pipe = scope.session.pipe();
-    let made = pipe.push(OPEN_LANES, vec![&outbox, &lanes, &tokens, &lease, &scope.shared.owner]).await;
-    let seqs = pipe.push(NEW_SEQS, vec![&count]).await;
-    let mut answers = pipe.answers().await?;
-    let made = opened(&answers.take(made), &lanes, &tokens)?;
-    let seqs = numbers(&answers.take(seqs))?;
-
-    let ids: Vec<Uuid> = outgoing.iter().map(|one| one.message.id.0).collect();
-    let conversations: Vec<i64> = outgoing.iter().map(|one| one.conversation).collect();
-    let types: Vec<Text<'_>> = outgoing.iter().map(|one| Text(&one.message.message_type)).collect();
-    let payloads: Vec<Text<'_>> = outgoing.iter().map(|one| Text(&one.message.payload)).collect();
-    let correlations: Vec<Uuid> = outgoing.iter().map(|one| one.correlation).collect();
-    let routes: Vec<Option<Text<'_>>> =
-        outgoing.iter().map(|one| one.message.route.as_deref().map(Text)).collect();
-    let traces: Vec<Option<Vec<u8>>> =
-        outgoing.iter().map(|one| one.message.trace.map(Trace::to_bytes)).collect();
-    let bytes: Vec<i64> = outgoing.iter().map(|one| one.message.payload.len() as i64).collect();
-    let mut pipe = scope.session.pipe();
-    let params: Params<'_> =
-        vec![&now, &seqs, &ids, &conversations, &types, &payloads, &correlations, &routes, &traces];
-    pipe.push(OUTBOUND, params).await;
-    pipe.push(WORK, vec![&outbox, &conversations, &seqs, &bytes]).await;
-    pipe.answers().await?;
-    for (one, bytes) in outgoing.iter().zip(bytes) {
-        let tally = scope.tallies.of(one.channel);
-        tally.queued += 1;
-        tally.count(Queue::Outbox, 1, bytes);
-    }
-    Ok((seqs, made))
+    pub(super) seqs: Vec<i64>,
+    ids: Vec<Uuid>,
+    conversations: Vec<i64>,
+    types: Vec<Text<'a>>,
+    payloads: Vec<Text<'a>>,
+    correlations: Vec<Uuid>,
+    routes: Vec<Option<Text<'a>>>,
+    traces: Vec<Option<Vec<u8>>>,
+    bytes: Vec<i64>,
 }
 
-pub(super) async fn enqueue(scope: &mut Scope<'_>, send: &NewSend, claim: bool) -> Result<Enqueued, Failure> {
-    let now = scope.shared.clock.now();
-    let (conversation, contact) = conversation(scope, send, now).await?;
-    if let Some(idempotency) = &send.idempotency
-        && let Some(known) = used_before(scope, idempotency, send.message.id, now).await?
-    {
-        return Ok(known);
+impl<'a> Numbered<'a> {
+    /// Counts them, too.
+    pub(super) fn of(
+        outgoing: &[Outgoing<'a>],
+        seqs: Vec<i64>,
+        now: Micros,
+        tallies: &mut Tallies,
+    ) -> Result<Self, Failure> {
+        if seqs.len() != outgoing.len() {
+            return Err(Failure::Odd("there are fewer numbers than messages"));
+        }
+        let mut numbered = Self { now, seqs, ..Self::default() };
+        for Outgoing { conversation, channel, message, correlation } in outgoing {
+            let bytes = message.payload.len() as i64;
+            numbered.ids.push(message.id.0);
+            numbered.conversations.push(*conversation);
+            numbered.types.push(Text(&message.message_type));
+            numbered.payloads.push(Text(&message.payload));
+            numbered.correlations.push(*correlation);
+            numbered.routes.push(message.route.as_deref().map(Text));
+            numbered.traces.push(message.trace.map(Trace::to_bytes));
+            numbered.bytes.push(bytes);
+            let tally = tallies.of(channel);
+            tally.queued += 1;
+            tally.count(Queue::Outbox, 1, bytes);
+        }
+        Ok(numbered)
     }
-    let rows = scope.session.query(STANDING, &[&conversation]).await?;
-    let standing = rows.first().map(|row| read_standing(row, 0)).transpose()?.unwrap_or_default();
-    if send.inbound_since.is_some_and(|since| standing.last_inbound_at.is_none_or(|at| at < since)) {
-        // What is refused leaves nothing behind.
-        scope.session.run("ROLLBACK; BEGIN").await?;
-        return Ok(Enqueued::WindowClosed);
+
+    pub(super) async fn push<'s>(&'s self, pipe: &mut Pipe<'s>) {
+        let params: Params<'s> = vec![
+            &self.now,
+            &self.seqs,
+            &self.ids,
+            &self.conversations,
+            &self.types,
+            &self.payloads,
+            &self.correlations,
+            &self.routes,
+            &self.traces,
+        ];
+        pipe.push(OUTBOUND, params).await;
+        pipe.push(WORK, vec![&OUTBOX, &self.conversations, &self.seqs, &self.bytes]).await;
     }
-    let token = if claim { scope.tokens.take() } else { 0 };
-    let outgoing = Outgoing {
-        conversation,
-        channel: &send.channel,
-        message: &send.message,
-        correlation: send.message.id.0,
-    };
-    let (seqs, made) = put(scope, &[outgoing], token, now).await?;
-    let is_new = made.get(&conversation).is_some_and(|(_, new)| *new);
-    let (Some(&seq), true) = (seqs.first(), is_new) else {
-        return Ok(Enqueued::Stored { claim: None, left_work: false });
-    };
-    if token == 0 {
-        scope.shared.tell_others();
-        return Ok(Enqueued::Stored { claim: None, left_work: true });
-    }
-    let item = first_item(&send.message, seq, send.message.id, now, standing);
-    let lease = Lease { queue: Queue::Outbox, conversation, token };
-    let claim = Claim { lease, channel: send.channel.clone(), contact, item };
-    Ok(Enqueued::Stored { claim: Some(Box::new(claim)), left_work: false })
 }
 
-/// The conversation, opened when there is none.
-async fn conversation(
-    scope: &Scope<'_>,
-    send: &NewSend,
-    now: Micros,
-) -> Result<(i64, Arc<Contact>), Failure> {
-    let contact = clean_contact(&send.contact);
-    let people = People::of(std::iter::once((&send.channel, &*contact)));
-    // A lock that is held with others can't be made one's own without a deadlock, so a look without it decides.
-    let mut alone = false;
-    for look in [false, true] {
-        let mut pipe = scope.session.pipe();
-        if look {
-            people.push_lock(&mut pipe, alone).await;
-        }
-        let known = people.push_look_up(&mut pipe).await;
-        let mut book = people.book(&pipe.answers().await?.take(known))?;
-        let settled = book.settled(&send.channel, &contact);
-        if !look {
-            alone = settled.is_none();
-            continue;
-        }
-        if let Some(settled) = settled {
-            return Ok(settled);
-        }
-        if !alone {
-            // It changed between the two looks.
-            return Err(Failure::Again);
-        }
-        people.prepare(scope.session, &mut book).await?;
-        let found = book.resolve(&send.channel, &contact);
-        let written = Written::of(&book, now);
-        let mut pipe = scope.session.pipe();
-        written.push(&mut pipe).await;
-        pipe.answers().await?;
-        return found.ok_or(Failure::Odd("a contact has no conversation"));
-    }
-    Err(Failure::Again)
+/// The lanes of messages in the order in which they are locked, each with the token that is offered for it; 0 leaves
+/// it to others.
+pub(super) struct Lanes {
+    pub(super) ids: Vec<i64>,
+    pub(super) tokens: Vec<i64>,
+    count: i64,
 }
 
-/// `None` when the key is new; then it is remembered.
-async fn used_before(
-    scope: &Scope<'_>,
-    idempotency: &Idempotency,
-    id: MessageId,
-    now: Micros,
-) -> Result<Option<Enqueued>, Failure> {
-    let (key, fingerprint) = (&idempotency.key.0[..], &idempotency.fingerprint[..]);
-    if scope.session.execute(REMEMBER, &[&key, &fingerprint, &id.0, &now]).await? == 1 {
-        return Ok(None);
+impl Lanes {
+    pub(super) fn of(outgoing: &[Outgoing<'_>], tokens: &HashMap<i64, i64>) -> Self {
+        let sorted: BTreeMap<i64, i64> = outgoing
+            .iter()
+            .map(|one| (one.conversation, tokens.get(&one.conversation).copied().unwrap_or_default()))
+            .collect();
+        let (ids, tokens) = sorted.into_iter().unzip();
+        Self { ids, tokens, count: outgoing.len() as i64 }
     }
-    let rows = scope.session.query(REMEMBERED, &[&key]).await?;
-    // It was deleted as too old just now.
-    let Some(row) = rows.first() else { return Err(Failure::Again) };
-    let same = row.try_get::<_, &[u8]>(0)? == fingerprint;
-    Ok(Some(if same { Enqueued::Known(MessageId(row.try_get(1)?)) } else { Enqueued::Conflict }))
+
+    /// Locks or makes them, and takes a number for every message: those of a conversation are thus in the order of
+    /// storing. The places of what [`opened`](super::lanes::opened) reads, and of the numbers.
+    pub(super) async fn push<'s>(
+        &'s self,
+        pipe: &mut Pipe<'s>,
+        lease: &'s Micros,
+        owner: &'s String,
+    ) -> (usize, usize) {
+        let made = pipe.push(OPEN_LANES, vec![&OUTBOX, &self.ids, &self.tokens, lease, owner]).await;
+        (made, pipe.push(NEW_SEQS, vec![&self.count]).await)
+    }
 }
 
 const TAKE_UNDELIVERED: &str = "UPDATE message m SET watch_at = NULL, undelivered_at = $1 FROM conversation c
@@ -214,8 +159,15 @@ pub(super) async fn take_undelivered(
         })
         .collect();
     if !outgoing.is_empty() {
-        let now = scope.shared.clock.now();
-        put(scope, &outgoing, 0, now).await?;
+        let (now, lease) = (scope.shared.clock.now(), scope.shared.lease_micros());
+        let lanes = Lanes::of(&outgoing, &HashMap::new());
+        let mut pipe = scope.session.pipe();
+        let (_, seqs) = lanes.push(&mut pipe, &lease, &scope.shared.owner).await;
+        let seqs = numbers(&pipe.answers().await?.take(seqs))?;
+        let numbered = Numbered::of(&outgoing, seqs, now, scope.tallies)?;
+        let mut pipe = scope.session.pipe();
+        numbered.push(&mut pipe).await;
+        pipe.answers().await?;
         scope.shared.ring();
         scope.shared.tell_others();
     }

@@ -12,7 +12,9 @@ use super::{
     accept::AcceptCall,
     call, channels, dead_letters,
     finish::LaneCall,
-    jobs, lanes, outbox, pace, sweep,
+    jobs, lanes, outbox, pace,
+    sends::SendCall,
+    sweep,
     views::{conversations, dead_letters as dead, ledger, messages},
 };
 use crate::store::{
@@ -121,12 +123,7 @@ impl Store for PostgresStore {
     }
 
     async fn enqueue(&self, send: NewSend, claim: bool) -> Result<Enqueued, StoreError> {
-        let send = Arc::new(send);
-        jobs::call(&self.sends, usize::from(claim), move |scope| {
-            let send = send.clone();
-            Box::pin(async move { outbox::enqueue(scope, &send, claim).await })
-        })
-        .await
+        call(&self.sends, |reply| SendCall { send, claim, reply }).await
     }
 
     async fn hurry(&self, queue: Queue, channel: &str, limit: usize) -> Result<usize, StoreError> {

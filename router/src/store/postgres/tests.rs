@@ -2,6 +2,7 @@
 
 mod lanes;
 mod plans;
+mod sends;
 
 use std::sync::OnceLock;
 

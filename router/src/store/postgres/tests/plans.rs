@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::store::postgres::{
-    accept, connect::STABLE_PLANS, dead_letters, expiry, finish, lanes, orphans, people, statuses,
+    accept, connect::STABLE_PLANS, dead_letters, expiry, finish, lanes, orphans, people, sends, statuses,
 };
 
-const STATEMENTS: [(&str, &str); 25] = [
+const STATEMENTS: [(&str, &str); 28] = [
     ("accept::TOUCH", accept::TOUCH),
     ("accept::BUSY", accept::BUSY),
     ("people::LOOK_UP", people::LOOK_UP),
@@ -32,6 +32,9 @@ const STATEMENTS: [(&str, &str); 25] = [
     ("statuses::ADVANCE", statuses::ADVANCE),
     ("statuses::BY_ID", statuses::BY_ID),
     ("statuses::BY_WAMID", statuses::BY_WAMID),
+    ("sends::REMEMBERED", sends::REMEMBERED),
+    ("sends::FORGET", sends::FORGET),
+    ("sends::STANDINGS", sends::STANDINGS),
     ("orphans::KNOWN", orphans::KNOWN),
     ("expiry::EXPIRE", expiry::EXPIRE),
 ];
@@ -52,7 +55,7 @@ fn scans(plan: &[String]) -> Vec<String> {
             continue;
         }
         let condition = plan.get(at + 1).map_or("", |next| next.trim());
-        let keys = ["conversation", "seq", "id", "wamid", "identifier"];
+        let keys = ["conversation", "seq", "id", "wamid", "identifier", "key"];
         let by_key = condition.starts_with("Index Cond:")
             && keys.iter().any(|key| {
                 condition.contains(&format!("({key} = ")) || condition.contains(&format!("{key} = ANY"))
