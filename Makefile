@@ -112,8 +112,11 @@ deny: ## licences, banned crates, sources and known vulnerabilities of the depen
 chart-test: ## the Helm chart: lint, schemas, suites, refusals, README table (needs helm; says what else is missing)
 	@scripts/chart-test
 
-test-observability: ## the alerts: rules, tests, an entry in docs/OPERATIONS.md for each (needs promtool)
+test-observability: ## the alerts' rules, tests and runbooks; then a real Prometheus: has every query of dashboard and alerts data?
+	@scripts/need promtool prometheus cargo cc
 	@scripts/test-observability
+	$(CARGO) build --workspace --bins --locked
+	target/debug/sandbox observe
 
 e2e: ## the chart on the cluster that KUBECONFIG names: install, messages, upgrade, rollback, uninstall
 	@scripts/e2e

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod load;
+mod observe;
 mod peak;
 mod relay;
 mod run;
@@ -37,6 +38,8 @@ enum Command {
     Peak(peak::PeakArguments),
     /// Kill, starve and disconnect the routers, and prove that nothing was lost; exit code 1 when something was
     Chaos(chaos::ChaosArguments),
+    /// Let a real Prometheus watch, and try every query of the dashboard and the alerts; exit code 1 when one has no data
+    Observe(observe::ObserveArguments),
     /// The simulator and the phone page alone, set up by the environment (for docker compose)
     #[command(after_help = serve::HELP)]
     Serve,
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Load(arguments) => load::main(&arguments),
         Command::Peak(arguments) => peak::main(&arguments),
         Command::Chaos(arguments) => chaos::main(&arguments),
+        Command::Observe(arguments) => observe::main(&arguments),
         Command::Serve => serve::main(),
         Command::Relay => relay::main(),
         Command::Healthcheck { listen } => match service::cli::healthcheck(listen, "/health") {

@@ -4,6 +4,7 @@
 pub mod chaos;
 pub mod cli;
 pub mod load;
+pub mod observe;
 pub mod postgres;
 pub mod proxy;
 pub mod relay;

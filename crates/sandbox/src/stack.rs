@@ -22,6 +22,7 @@ pub(crate) use binaries::router as router_binary;
 pub use builder::StackBuilder;
 use bytes::Bytes;
 use child::Service;
+pub(crate) use child::watch_over;
 pub use output::Output;
 pub(crate) use ports::free as free_port;
 

@@ -35,6 +35,7 @@ pub struct Parts {
 /// its generation is 0 until there was a first.
 pub fn start(parts: Parts) -> watch::Receiver<Arc<Compiled>> {
     let (sender, receiver) = watch::channel(Arc::default());
+    parts.metrics.expect(parts.source.kind.as_str());
     let mut reconciler = Reconciler { parts, sender };
     reconciler.compile();
     tokio::spawn(reconciler.run());
@@ -105,6 +106,7 @@ impl Reconciler {
         }
         self.parts.metrics.held(self.parts.source.kind.as_str(), compiled.held.len());
         debug_assert!(compiled.reports.len() <= snapshot.objects.len());
+        self.parts.metrics.problems(self.parts.source.kind.as_str(), compiled.problems.len());
         for (kind, (accepted, refused)) in counts {
             self.parts.metrics.objects(kind.as_str(), accepted, refused);
         }

@@ -11,6 +11,7 @@ pub struct ConfigMetrics {
     sync_age: GaugeVec,
     objects: IntGaugeVec,
     held: IntGaugeVec,
+    problems: IntGaugeVec,
 }
 
 impl ConfigMetrics {
@@ -36,7 +37,24 @@ impl ConfigMetrics {
                 "Routes no version of which can be used, and whose messages wait for them, by source (env, files, kubernetes)",
                 &["source"],
             ),
+            problems: metrics.gauge_vec(
+                "config_problems",
+                "What can't be read as objects, by source: files that are not YAML, documents that are no Channel or Route",
+                &["source"],
+            ),
         }
+    }
+
+    /// Shows the source's series from the start: what begins with its first value has no rate of it.
+    pub fn expect(&self, source: &str) {
+        for result in ["ok", "partial", "failed"] {
+            self.reloads.with_label_values(&[source, result]);
+        }
+    }
+
+    /// How much of the source is no object at all.
+    pub fn problems(&self, source: &str, count: usize) {
+        self.problems.with_label_values(&[source]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Channels and routes were read again. `result` is `ok`, `partial` (some objects are refused) or `failed`.
@@ -73,10 +91,14 @@ mod tests {
         let config = ConfigMetrics::new(&metrics);
         assert!(!metrics.encode().contains("whatsapp_router_config"));
         config.objects("Channel", 2, 1);
+        config.expect("files");
+        config.problems("files", 3);
         let text = metrics.encode();
         for line in [
             "whatsapp_router_config_objects{accepted=\"true\",kind=\"Channel\"} 2\n",
             "whatsapp_router_config_objects{accepted=\"false\",kind=\"Channel\"} 1\n",
+            "whatsapp_router_config_reloads_total{result=\"failed\",source=\"files\"} 0\n",
+            "whatsapp_router_config_problems{source=\"files\"} 3\n",
         ] {
             assert!(text.contains(line), "{line}: {text}");
         }

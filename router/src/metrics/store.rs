@@ -50,7 +50,7 @@ impl StoreMetrics {
             ),
             failures: metrics.counter_vec(
                 "store_failures_total",
-                "Transactions that the database refused or did not answer, by the writer",
+                "Transactions that the database refused, did not answer, or could not be reached for, by the writer",
                 &["writer"],
             ),
             connections: metrics.gauge_vec(

@@ -159,7 +159,7 @@ impl Service {
 
 /// A shell that waits for the end of this process, however it comes, and then kills the child. Its standard input is a
 /// pipe whose other end closes when this process is gone. Without a shell there is no such insurance.
-fn watch_over(pid: u32) -> Option<Child> {
+pub(crate) fn watch_over(pid: u32) -> Option<Child> {
     Command::new("sh")
         .args(["-c", r#"read -r _; kill -9 "$0""#, &pid.to_string()])
         .process_group(0)

@@ -197,7 +197,10 @@ impl<B: Batch> Writer<B> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            self.connect().await?;
+            if let Err(broken) = self.connect().await {
+                self.metrics.failed();
+                return Err(broken);
+            }
             let Some(session) = &self.session else {
                 return Err(Broken::Outside("not connected".to_owned()));
             };

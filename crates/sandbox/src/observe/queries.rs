@@ -1,0 +1,131 @@
+//! What is asked of Prometheus: every query of the dashboards, every rule, each with a name by which people find it.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{
+    ObserveError, expression,
+    prometheus::{NAMESPACE, Rule},
+};
+
+/// What Grafana fills in, and what with: a scrape comes every second here.
+const VARIABLES: [(&str, &str); 2] = [("$namespace", NAMESPACE), ("$__rate_interval", "15s")];
+
+/// Something that has to have data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Check {
+    /// `panel TITLE REFID`, `alert NAME` or `recording NAME`.
+    pub(super) name: String,
+    /// Has to have a value.
+    pub(super) expression: String,
+    /// Each has to match a series: of `a or b` one alone gives a value.
+    pub(super) selectors: Vec<String>,
+}
+
+impl Check {
+    fn new(name: String, expression: String) -> Self {
+        let selectors = expression::selectors(&expression);
+        Self { name, expression, selectors }
+    }
+
+    pub(super) fn of_rule(rule: &Rule) -> Result<Self, ObserveError> {
+        let kind = if rule.kind == "alerting" { "alert" } else { "recording" };
+        let expression = expression::without_comparisons(&rule.query).map_err(ObserveError::Answer)?;
+        Ok(Self::new(format!("{kind} {}", rule.name), expression))
+    }
+}
+
+/// Of every dashboard in the folder.
+pub(super) fn of_dashboards(folder: &Path) -> Result<Vec<Check>, ObserveError> {
+    let unreadable = |error| ObserveError::Files(format!("read {}", folder.display()), error);
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .map_err(unreadable)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(unreadable)?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    let mut checks = Vec::new();
+    for file in files {
+        let text = std::fs::read(&file).map_err(unreadable)?;
+        let wrong = |problem: String| ObserveError::Dashboard(file.display().to_string(), problem);
+        let dashboard: Value = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+        checks.extend(of_dashboard(&dashboard).map_err(wrong)?);
+    }
+    Ok(checks)
+}
+
+fn of_dashboard(dashboard: &Value) -> Result<Vec<Check>, String> {
+    let mut checks = Vec::new();
+    for variable in dashboard["templating"]["list"].as_array().into_iter().flatten() {
+        if let Some(query) = variable["query"]["query"].as_str() {
+            // `label_values(SELECTOR, LABEL)`.
+            let inner = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')'));
+            let (selector, label) = inner.and_then(|inner| inner.rsplit_once(',')).ok_or_else(|| {
+                format!("the query of the variable {} is not label_values(SELECTOR, LABEL)", variable["name"])
+            })?;
+            let name = format!("variable {}", variable["name"].as_str().unwrap_or_default());
+            checks
+                .push(Check::new(name, format!("{selector} {{{}!=\"\"}}", label.trim()).replace(" {", "{")));
+        }
+    }
+    collect(dashboard, &mut checks)?;
+    if checks.is_empty() { Err("it has no queries".to_owned()) } else { Ok(checks) }
+}
+
+/// Rows that are folded have their panels inside of them.
+fn collect(value: &Value, checks: &mut Vec<Check>) -> Result<(), String> {
+    for panel in value["panels"].as_array().into_iter().flatten() {
+        let title = panel["title"].as_str().unwrap_or_default();
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let name = format!("panel {title} {}", target["refId"].as_str().unwrap_or_default());
+            let query = target["expr"].as_str().ok_or_else(|| format!("{name} has no expr"))?;
+            let filled =
+                VARIABLES.iter().fold(query.to_owned(), |query, (name, value)| query.replace(name, value));
+            if filled.contains('$') {
+                return Err(format!("{name}: {query} has a variable that the test does not know"));
+            }
+            checks.push(Check::new(name, filled));
+        }
+        collect(panel, checks)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_target_of_every_panel_is_asked_with_its_variables_filled_in() {
+        let dashboard = json!({
+            "templating": {"list": [
+                {"name": "datasource", "query": "prometheus"},
+                {"name": "namespace", "query": {"query": "label_values(build_info, namespace)"}},
+            ]},
+            "panels": [
+                {"title": "In", "targets": [{"refId": "A", "expr": "rate(n{namespace=~\"$namespace\"}[$__rate_interval])"}]},
+                {"type": "row", "panels": [{"title": "Out", "targets": [{"refId": "A", "expr": "m"}, {"refId": "B", "expr": "k"}]}]},
+            ],
+        });
+        let checks = of_dashboard(&dashboard).unwrap();
+        let found: Vec<_> =
+            checks.iter().map(|check| (check.name.as_str(), check.expression.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                ("variable namespace", "build_info{namespace!=\"\"}"),
+                ("panel In A", "rate(n{namespace=~\"sandbox\"}[15s])"),
+                ("panel Out A", "m"),
+                ("panel Out B", "k"),
+            ]
+        );
+        let unknown =
+            json!({"panels": [{"title": "In", "targets": [{"refId": "A", "expr": "n{a=\"$b\"}"}]}]});
+        assert!(of_dashboard(&unknown).unwrap_err().contains("$b"));
+        assert!(of_dashboard(&json!({})).is_err());
+    }
+}
