@@ -27,6 +27,7 @@ mod migration;
 mod pacing;
 mod privacy;
 mod secrets;
+mod series;
 mod startup;
 mod takeover;
 mod traces;

@@ -1,5 +1,7 @@
-//! What people are called, how they are reached, what they say, and every secret stay out of logs, spans and metrics,
-//! even when everything is logged.
+//! What people are called, how they are reached, what they say, and every secret stay out of logs, spans and metrics of
+//! router and server, even when everything is logged.
+
+use std::path::Path;
 
 use sandbox::stack::Output;
 use secrecy::SecretString;
@@ -22,20 +24,63 @@ const WORDS: [&str; 9] = [
     "powidltascherl",
     "US.7310998877665544",
 ];
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 5] = [
     "access-token-sachertorte",
     "app-secret-linzertorte",
     "verify-token-malakofftorte",
     "api-key-dobostorte-0123456789",
+    // What the router signs its calls of the server with, without the prefix.
+    "RXN0ZXJoYXp5LVRvcnRlLVB1bnNjaGtyYXBmZXJs",
 ];
+
+/// Texts that begin with this go to the simulator's backend, which refuses on demand; the server answers the rest.
+const REFUSED: &str = "powidltascherl";
+
+const CHANNEL: &str = "
+apiVersion: whatsapp-router.dev/v1alpha1
+kind: Channel
+metadata: {name: default}
+spec:
+  provider: WhatsAppCloud
+  phoneNumberId: \"106540352242922\"
+  accessTokenRef: {name: default, key: access-token}
+  verification:
+    verifyTokenRef: {name: default, key: verify-token}
+    appSecretRef: {name: default, key: app-secret}
+";
+
+fn write_objects(folder: &Path, server: &str, simulator: &str) {
+    let route = format!(
+        "
+apiVersion: whatsapp-router.dev/v1alpha1
+kind: Route
+metadata: {{name: all}}
+spec:
+  channelRefs: [{{name: default}}]
+  rules:
+    - name: refused
+      matches: [{{text: {{type: Prefix, value: {REFUSED}}}}}]
+      backends: [{{url: \"{simulator}\"}}]
+    - name: default
+      backends: [{{url: \"{server}\"}}]
+      signingSecretRef: {{name: signing, key: key}}
+"
+    );
+    let new = folder.join(".routes.yaml.new");
+    std::fs::write(&new, route).unwrap();
+    std::fs::rename(new, folder.join("routes.yaml")).unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_people_and_no_secret_is_in_logs_spans_or_metrics() {
     let collector = Collector::start().await;
     let logs = tempfile::tempdir().unwrap();
-    let [access, app, verify, key] = SECRETS;
+    let objects = tempfile::tempdir().unwrap();
+    std::fs::write(objects.path().join("channel.yaml"), CHANNEL).unwrap();
+    let [access, app, verify, key, signing] = SECRETS;
+    let signing = format!("whsec_{signing}");
     let mut builder = builder()
-        .without_server()
+        .config_dir(objects.path())
         .output(Output::Files(logs.path().to_owned()))
         .simulator(|simulator| {
             simulator.access_token = SecretString::from(access);
@@ -44,11 +89,17 @@ async fn nothing_of_people_and_no_secret_is_in_logs_spans_or_metrics() {
         })
         .router_env("LOG_LEVEL", "trace")
         .router_env("LOG_FORMAT", "json")
-        .router_env("ROUTER_API_KEYS", key);
+        .router_env("ROUTER_API_KEYS", key)
+        .router_env("WHATSAPP_ROUTER_SECRET_SIGNING_KEY", &*signing)
+        .server_env("SERVER_SIGNING_SECRET", &*signing)
+        .server_env("LOG_LEVEL", "trace")
+        .server_env("LOG_FORMAT", "json");
     for (name, value) in collector.env("grpc") {
-        builder = builder.router_env(name, value);
+        builder = builder.router_env(name, value.clone()).server_env(name, value);
     }
     let mut stack = builder.start().await.unwrap();
+    let server = stack.server_url().unwrap().to_owned();
+    write_objects(objects.path(), &server, &stack.simulator().backend_url());
     let [ada, bob, cleo, dan] = NUMBERS;
 
     // Everything that people send, with all that Meta tells of them.
@@ -82,6 +133,16 @@ async fn nothing_of_people_and_no_secret_is_in_logs_spans_or_metrics() {
         client.get(url("/webhook?hub.mode=subscribe&hub.verify_token=mohnnudeln&hub.challenge=1"));
     assert_eq!(handshake.send().await.unwrap().status(), 403);
 
+    // The server, called by somebody else than the router.
+    for (path, body) in [
+        ("/process", json!({"text": "mohnnudeln", "message": {"from": bob}}).to_string()),
+        ("/process", format!("mohnnudeln {bob} no json")),
+        ("/mohnnudeln", bob.to_owned()),
+    ] {
+        let answer = client.post(format!("{server}{path}")).body(body).send().await.unwrap();
+        assert!(answer.status().is_client_error(), "{path}: {}", answer.status());
+    }
+
     // Refusals of both sides, dead letters among them.
     idle(&stack).await;
     stack.simulator().set_faults(faults(json!({"backend": {"errors": {"status": 422, "count": 1}}})));
@@ -90,8 +151,8 @@ async fn nothing_of_people_and_no_secret_is_in_logs_spans_or_metrics() {
     stack.simulator().set_faults(faults(
         json!({"graph": {"errors": [{"code": 131026, "count": 1}, {"code": 131056, "count": 1}]}}),
     ));
-    stack.webhook(webhook(&[(cleo, "wamid.undeliverable", "powidltascherl")])).await.unwrap();
-    stack.webhook(webhook(&[(cleo, "wamid.retried", "powidltascherl")])).await.unwrap();
+    stack.webhook(webhook(&[(cleo, "wamid.undeliverable", "mohnnudeln")])).await.unwrap();
+    stack.webhook(webhook(&[(cleo, "wamid.retried", "mohnnudeln")])).await.unwrap();
 
     // The API, used rightly and wrongly.
     let send = |body: serde_json::Value, key: &str| {
@@ -114,23 +175,36 @@ async fn nothing_of_people_and_no_secret_is_in_logs_spans_or_metrics() {
     collector
         .wait_for("both dead letters", |all| told(all, "process default") && told(all, "send default"))
         .await;
-    let metrics = get(&stack, "/metrics").await.1;
+    let served = |all: &[Seen]| all.iter().any(|span| span.service == "whatsapp-server");
+    collector.wait_for("spans of the server", served).await;
+    let router_metrics = get(&stack, "/metrics").await.1;
+    let server_metrics = reqwest::get(format!("{server}/metrics")).await.unwrap().text().await.unwrap();
+    assert!(server_metrics.contains("whatsapp_server_messages_processed_total{outcome=\"answered\"}"));
     tokio::time::timeout(PATIENCE, stack.stop_router()).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, stack.stop_server()).await.unwrap().unwrap();
 
-    let log = std::fs::read_to_string(logs.path().join("router.log")).unwrap();
-    assert!(log.lines().count() > 100, "everything is logged");
+    let log = |name: &str| std::fs::read_to_string(logs.path().join(name)).unwrap();
+    let (router_log, server_log) = (log("router.log"), log("server.log"));
+    assert!(router_log.lines().count() > 100, "everything is logged");
     for message in [
         "message received",
         "given up, now a dead letter",
         "attempt failed, will try again",
         "webhook refused",
     ] {
-        assert!(log.contains(message), "the log has no line: {message}");
+        assert!(router_log.contains(message), "the log has no line: {message}");
     }
+    assert!(server_log.contains("/process") && server_log.lines().count() > 10, "{server_log}");
     let spans = collector.as_text();
     let mut leaks = Vec::new();
     for word in NUMBERS.iter().chain(&WORDS).chain(&SECRETS) {
-        for (place, text) in [("log", &log), ("spans", &spans), ("metrics", &metrics)] {
+        for (place, text) in [
+            ("the router's log", &router_log),
+            ("the server's log", &server_log),
+            ("spans", &spans),
+            ("the router's metrics", &router_metrics),
+            ("the server's metrics", &server_metrics),
+        ] {
             leaks.extend(
                 text.lines()
                     .filter(|line| line.contains(word))
