@@ -76,7 +76,7 @@ pub fn keyed(desk: &Desk, table: &LiveTable, config: ConfigView) -> KeyedApi {
         ConversationsApi { desk: desk.clone() },
         DeadLettersApi { desk: desk.clone() },
         LedgerApi { desk: desk.clone() },
-        ObjectsApi { config },
+        ObjectsApi { config, desk: desk.clone() },
         MonitoringApi { desk: desk.clone() },
         RateLimitApi { desk },
     )

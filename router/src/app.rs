@@ -38,6 +38,7 @@ use crate::{
     routing::LiveTable,
     settings::Settings,
     store::{self, OpenError, OpenOptions, Store},
+    working,
 };
 
 /// From the signal to the end, at most: within the 35 s that compose and Kubernetes are told to wait. A send that is
@@ -107,7 +108,6 @@ pub async fn run(settings: Settings, log: LogControl) -> Result<(), StartError> 
     let source = config::start::open(&settings, home.as_ref())?;
     let config =
         configure(&settings, source, secrets.clone(), &table, &metrics, &router_metrics, config_check)?;
-    let writing = home.map(|home| home.write(config.compiled.clone(), &metrics, shutdown.clone()));
     let engine = Engine::start(EngineParts {
         store,
         table: table.clone(),
@@ -122,6 +122,13 @@ pub async fn run(settings: Settings, log: LogControl) -> Result<(), StartError> 
         tracer: telemetry.tracer().clone(),
     });
 
+    let writing = home.map(|home| {
+        let engine = engine.clone();
+        let knows = move |channel: &str| {
+            engine.channel_health(channel).map_or_else(Vec::new, |it| working::conditions(&it).into())
+        };
+        home.write(config.compiled.clone(), Arc::new(knows), &metrics, shutdown.clone())
+    });
     let webhook = WebhookApi {
         intake: Arc::new(EngineIntake(engine.clone())),
         table: table.clone(),
@@ -233,6 +240,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         ambiguous: settings.flow.ambiguous,
         bounds: settings.flow.bounds,
         retention: settings.flow.retention,
+        silent_after: settings.flow.silent_after,
         send_retry: RetryPolicy {
             // Only sends in doubt count. Each may be one more copy for the person, so there is an end to them.
             attempts: Some(10),

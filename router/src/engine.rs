@@ -20,6 +20,7 @@ mod leases;
 mod pace;
 mod pool;
 mod read_marks;
+mod receipts;
 mod spans;
 mod step;
 mod upkeep;
@@ -38,9 +39,10 @@ pub use self::{
     bounds::Bounds,
     breaker::BreakerState,
     pace::{BreakerView, ChannelLimits, KindUse, StoppedView},
+    receipts::{ChannelHealth, Receiving},
     upkeep::Retention,
 };
-use self::{breakers::Breakers, leases::LeaseBook, pace::Pace, pool::Pool, spans::Spans};
+use self::{breakers::Breakers, leases::LeaseBook, pace::Pace, pool::Pool, receipts::Receipts, spans::Spans};
 use crate::{
     backend::BackendClient,
     clock::Clock,
@@ -87,6 +89,8 @@ pub struct EngineSettings {
     pub ambiguous: Ambiguity,
     pub bounds: Bounds,
     pub retention: Retention,
+    /// A channel without a message for longer is called silent; `None`: no channel is.
+    pub silent_after: Option<Duration>,
 }
 
 /// How long a send that a vanished process may have made rests, so that a status can tell.
@@ -133,6 +137,7 @@ pub struct Engine {
     /// Of work whose configuration is gone.
     unconfigured: Mutex<Line>,
     leases: LeaseBook,
+    receipts: Receipts,
 }
 
 impl Engine {
@@ -147,6 +152,7 @@ impl Engine {
         let (hurries, hurry) = tokio::sync::mpsc::unbounded_channel();
         let engine = Arc::new(Self {
             leases: LeaseBook::new(store.lease_time()),
+            receipts: Receipts::default(),
             inbox: Pool::new(Queue::Inbox, settings.dispatch_concurrency),
             outbox: Pool::new(Queue::Outbox, settings.delivery_concurrency),
             pace,
@@ -175,6 +181,7 @@ impl Engine {
         tokio::spawn(leases::listen(engine.clone()));
         tokio::spawn(upkeep::run(engine.clone()));
         tokio::spawn(watchdog::run(engine.clone()));
+        tokio::spawn(receipts::run(engine.clone()));
         tokio::spawn(engine.clone().watch_store());
         engine
     }
@@ -192,6 +199,7 @@ impl Engine {
         let asked_at = Instant::now();
         let commit = self.spans.begin_under(delivery.trace);
         let messages = delivery.messages.len();
+        let channels = receipts::channels_of(&delivery);
         let accepted = self.store.accept(delivery, room).await;
         self.spans.committed(commit, "accept", Some(messages), accepted.is_err());
         let mut accepted = match accepted {
@@ -203,6 +211,7 @@ impl Engine {
         };
         self.failpoints.pass(Failpoint::AcceptAfterCommit);
         self.store_check.ok();
+        self.receipts.stored(&channels, self.clock.now());
         for claim in accepted.claims.drain(..) {
             if let Some(slot) = slots.as_mut().and_then(pool::Slots::take_one) {
                 self.start_lane_since(claim, slot, Some(asked_at));

@@ -16,6 +16,7 @@ pub mod retry;
 pub mod routing;
 pub mod settings;
 pub mod store;
+pub mod working;
 
 /// Of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -10,8 +10,10 @@ use super::{
     times::written,
 };
 use crate::{
-    engine::{BreakerState, BreakerView, ChannelLimits},
+    config::compiled::Status,
+    engine::{BreakerState, BreakerView, ChannelHealth},
     store::{Micros, QueueView, QueuesView, now},
+    working,
 };
 
 /// Work that could be done and is not for so long means that something does not keep up.
@@ -51,7 +53,8 @@ struct QueueHealth {
 #[derive(Debug, PartialEq, Eq, Object)]
 #[oai(rename = "HealthReason")]
 pub(super) struct ReasonItem {
-    /// `store_failing`, `dead_letters`, `inbox_old`, `outbox_old`, `breaker_open` or `channel_stopped`.
+    /// `store_failing`, `dead_letters`, `inbox_old`, `outbox_old`, `breaker_open`, `channel_stopped` or
+    /// `channel_silent`.
     code: String,
     detail: String,
 }
@@ -122,7 +125,7 @@ impl QueueHealthReport {
     fn of(
         queues: Option<QueuesView>,
         store_fails: bool,
-        limits: &[ChannelLimits],
+        channels: &[ChannelHealth],
         breakers: Vec<BreakerView>,
         now: Micros,
     ) -> Self {
@@ -157,10 +160,12 @@ impl QueueHealthReport {
                 format!("the {} {} does not answer; it is asked now and then", breaker.kind, breaker.name);
             reason("breaker_open", detail);
         }
-        for channel in limits {
-            if let Some(stopped) = &channel.stopped {
-                let detail = format!("Meta refuses all sends of {} ({})", channel.channel, stopped.reason);
-                reason("channel_stopped", detail);
+        for channel in channels {
+            let codes = ["channel_stopped", "channel_silent"];
+            for (code, condition) in codes.into_iter().zip(working::conditions(channel)) {
+                if condition.status == Status::False {
+                    reason(code, format!("{}: {}", channel.channel, condition.message));
+                }
             }
         }
         let status = match &reasons[..] {
@@ -208,7 +213,8 @@ impl MonitoringApi {
     /// How are the queues?
     ///
     /// `degraded` when there are dead letters, when work that could be done waits for over a minute, when a circuit
-    /// breaker is not closed, or when Meta refuses all sends of a channel. `down` when the store fails. While too many
+    /// breaker is not closed, when Meta refuses all sends of a channel, or when a channel is silent for unusually long
+    /// (`CHANNEL_SILENT_AFTER`). `down` when the store fails. While too many
     /// calls read at once it answers a problem with 503.
     #[oai(path = "/monitoring/queue/health", method = "get", operation_id = "getQueueHealth")]
     async fn queue_health(&self, _reader: Reader) -> Result<QueueHealthAnswer, Refused<Monitoring>> {
@@ -217,8 +223,8 @@ impl MonitoringApi {
             return Ok(QueueHealthAnswer::Down(Json(report)));
         };
         let queues = engine.store().queues().await.ok();
-        let (limits, breakers) = (engine.limits_view(), engine.breakers_view());
-        let report = QueueHealthReport::of(queues, engine.store_is_failing(), &limits, breakers, now());
+        let (channels, breakers) = (engine.channels_health(), engine.breakers_view());
+        let report = QueueHealthReport::of(queues, engine.store_is_failing(), &channels, breakers, now());
         Ok(match report.status {
             HealthStatus::Down => QueueHealthAnswer::Down(Json(report)),
             _ => QueueHealthAnswer::Taking(Json(report)),

@@ -8,6 +8,7 @@ use super::{
     definitions::{Definition, definitions},
     objects::{API_VERSION, ConditionType, Reason},
 };
+use crate::working;
 
 const HEAD: &str = "\
 <!-- made by `router crd --reference`; `make docs` writes it again -->
@@ -181,6 +182,13 @@ fn conditions(page: &mut String) {
             if of == condition {
                 let _ = writeln!(page, "| | `{}` | {means} |", reason.as_str());
             }
+        }
+    }
+    page.push_str("\nA channel in use has two more, which `check-config` does not know:\n\n| condition | reason | what it means |\n| --- | --- | --- |\n");
+    for (condition, question, reasons) in working::REFERENCE {
+        let _ = writeln!(page, "| `{condition}` | | {question} |");
+        for (reason, means) in reasons {
+            let _ = writeln!(page, "| | `{reason}` | {means} |");
         }
     }
 }

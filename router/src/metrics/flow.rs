@@ -1,6 +1,6 @@
 //! What is counted of leases, bounds, undelivered messages and what was deleted.
 
-use prometheus::{IntCounter, IntCounterVec};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec};
 use service::metrics::Metrics;
 
 #[derive(Debug, Clone)]
@@ -14,6 +14,7 @@ pub struct FlowMetrics {
     pub echoes: IntCounter,
     pub dropped: IntCounter,
     pub read_marks: IntCounterVec,
+    pub last_message: GaugeVec,
 }
 
 impl FlowMetrics {
@@ -54,6 +55,11 @@ impl FlowMetrics {
                 "read_marks_total",
                 "Messages of people that were to be shown as read, by what came of it",
                 &["outcome"],
+            ),
+            last_message: metrics.float_gauge_vec(
+                "channel_last_message_timestamp_seconds",
+                "When the channel last received a message, in Unix seconds",
+                &["channel"],
             ),
             echoes: metrics.counter(
                 "echoes_received_total",

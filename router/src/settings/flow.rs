@@ -19,6 +19,8 @@ pub struct FlowSettings {
     pub undelivered: Option<Undelivered>,
     pub retention: Retention,
     pub bounds: Bounds,
+    /// `None`: however long.
+    pub silent_after: Option<Duration>,
 }
 
 impl FlowSettings {
@@ -49,7 +51,12 @@ impl FlowSettings {
             .parse_with(remedy);
         let retention = read_retention(env);
         let bounds = read_bounds(env);
+        let silent_after = env
+            .var("CHANNEL_SILENT_AFTER", "a channel that has received no message for longer has the condition `Receiving` `False`; `0`: none has")
+            .default("3d")
+            .duration();
         let (quiet, max, after, action) = (quiet?, max?, after?, action?);
+        let silent_after = silent_after?;
         Some(Self {
             ambiguous: ambiguous?,
             debounce: (!quiet.is_zero()).then_some(Debounce { quiet, max: max.max(quiet) }),
@@ -57,6 +64,7 @@ impl FlowSettings {
             undelivered: (!after.is_zero()).then_some(Undelivered { after, action }),
             retention: retention?,
             bounds: bounds?,
+            silent_after: (!silent_after.is_zero()).then_some(silent_after),
         })
     }
 }

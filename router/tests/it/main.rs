@@ -13,6 +13,7 @@ mod api_lists;
 mod api_monitoring;
 mod api_send;
 mod bounds;
+mod channel_conditions;
 mod chaos;
 mod check_webhook;
 mod collector;

@@ -13,6 +13,7 @@ use crate::{
     api::{
         RouterTag,
         access::Reader,
+        desk::Desk,
         refused::{Found, Looking, Refused},
     },
     config::{
@@ -20,12 +21,15 @@ use crate::{
         snapshot::Kind,
         view::ConfigView,
     },
+    engine::ChannelHealth,
+    working::{self, Working},
 };
 
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct ObjectsApi {
     pub config: ConfigView,
+    pub desk: Desk,
 }
 
 /// The answer to one question about an object, as Kubernetes has it in the object's status.
@@ -33,12 +37,13 @@ pub struct ObjectsApi {
 #[oai(rename = "Condition")]
 struct ConditionItem {
     /// `Accepted`: is it right in itself and beside the others? `ResolvedRefs`: is everything that it names there?
-    /// `Programmed`: is this very version in use?
+    /// `Programmed`: is this very version in use? Of a channel in use also `Sending`: does Meta take what it sends? and
+    /// `Receiving`: do messages come in?
     #[oai(rename = "type")]
     kind: String,
     /// `True`, `False` or `Unknown`.
     status: String,
-    /// A stable word, such as `Invalid`, `Conflicted`, `SecretNotFound` or `LastGoodVersion`.
+    /// A stable word, such as `Invalid`, `Conflicted`, `SecretNotFound`, `LastGoodVersion`, `TokenRefused` or `Silent`.
     reason: String,
     /// For people: what is wrong, and what to do.
     message: String,
@@ -97,11 +102,21 @@ impl From<&ObjectReport> for ObjectItem {
     }
 }
 
-impl ObjectList {
-    fn of(compiled: &Compiled, kind: Kind, source: &str) -> Self {
-        let of_kind = compiled.reports.iter().filter(|report| report.id.kind == kind);
+impl From<Working> for ConditionItem {
+    fn from(working: Working) -> Self {
         Self {
-            items: of_kind.map(ObjectItem::from).collect(),
+            kind: working.kind.to_owned(),
+            status: working.status.as_str().to_owned(),
+            reason: working.reason.to_owned(),
+            message: working.message,
+        }
+    }
+}
+
+impl ObjectList {
+    fn of(compiled: &Compiled, items: Vec<ObjectItem>, source: &str) -> Self {
+        Self {
+            items,
             source: source.to_owned(),
             generation: compiled.generation,
             checksum: compiled.checksum.clone(),
@@ -161,7 +176,10 @@ enum OneAnswer {
 impl ObjectsApi {
     fn list(&self, kind: Kind) -> ListAnswer {
         let compiled = self.config.compiled.borrow();
-        ListAnswer::List(Json(ObjectList::of(&compiled, kind, self.config.source.as_str())))
+        let of_kind = compiled.reports.iter().filter(|report| report.id.kind == kind);
+        let health = self.health();
+        let items = of_kind.map(|report| item(report, &health)).collect();
+        ListAnswer::List(Json(ObjectList::of(&compiled, items, self.config.source.as_str())))
     }
 
     fn one(&self, kind: Kind, name: &str) -> Result<OneAnswer, Refused<Found>> {
@@ -169,16 +187,32 @@ impl ObjectsApi {
         let report = compiled.reports.iter().find(|report| report.id.kind == kind && report.id.name == name);
         let report = report
             .ok_or_else(|| Problem::not_found(format!("there is no {} of this name", kind.as_str())))?;
-        Ok(OneAnswer::One(Json(report.into())))
+        Ok(OneAnswer::One(Json(item(report, &self.health()))))
     }
+
+    /// What the engine knows of the channels.
+    fn health(&self) -> Vec<ChannelHealth> {
+        self.desk.engine().map(|engine| engine.channels_health()).unwrap_or_default()
+    }
+}
+
+/// A channel in use has what the engine knows of it beside what its configuration came to.
+fn item(report: &ObjectReport, health: &[ChannelHealth]) -> ObjectItem {
+    let mut item = ObjectItem::from(report);
+    let is_it =
+        |health: &&ChannelHealth| report.id.kind == Kind::Channel && *health.channel == *report.id.name;
+    if let Some(health) = health.iter().find(is_it) {
+        item.status.conditions.extend(working::conditions(health).map(ConditionItem::from));
+    }
+    item
 }
 
 #[OpenApi(prefix_path = "/api/v1", tag = "RouterTag::Configuration")]
 impl ObjectsApi {
     /// List the channels
     ///
-    /// The configuration in use, and for each channel whether it is accepted, whether its secrets are there, and whether
-    /// this very version of it is in use.
+    /// The configuration in use, and for each channel whether it is accepted, whether its secrets are there, whether this
+    /// very version of it is in use, and whether it works: does Meta take what it sends, do messages come in?
     #[oai(path = "/channels", method = "get", operation_id = "listChannels")]
     async fn channels(&self, _reader: Reader) -> Result<ListAnswer, Refused<Looking>> {
         Ok(self.list(Kind::Channel))

@@ -11,7 +11,7 @@ use super::{
     lease::{LeaseTimes, campaign},
     metrics::KubernetesMetrics,
     source::{self, WatchTimes, Watched},
-    writer::{Writer, WriterTimes},
+    writer::{Knows, Writer, WriterTimes},
 };
 use crate::{
     config::{compiled::Compiled, source::Source},
@@ -38,11 +38,12 @@ impl Home {
         self.watched.source.clone()
     }
 
-    /// Writes what became of the objects whenever this router holds the Lease. The task ends when the shutdown has begun
+    /// Writes what became of the objects, and what is known of the channels, whenever this router holds the Lease. The task ends when the shutdown has begun
     /// and the Lease is given away.
     pub fn write(
         self,
         compiled: watch::Receiver<Arc<Compiled>>,
+        knows: Knows,
         metrics: &Metrics,
         shutdown: Shutdown,
     ) -> JoinHandle<()> {
@@ -59,7 +60,8 @@ impl Home {
             KubernetesMetrics::new(metrics),
             WriterTimes::default(),
             &cluster.pod,
-        );
+        )
+        .with(knows);
         let campaign =
             campaign(cluster.client, cluster.lease, LeaseTimes::default(), sender, shutdown.clone());
         tokio::spawn(async move {

@@ -6,9 +6,12 @@ use k8s_openapi::{
 };
 
 use super::world::LiveObject;
-use crate::config::{
-    compiled::{self, ObjectReport, Status},
-    objects::{ConditionType, ObjectStatus},
+use crate::{
+    config::{
+        compiled::{ObjectReport, Status},
+        objects::{ConditionType, ObjectStatus},
+    },
+    working::{self, Working},
 };
 
 /// The API server refuses longer ones.
@@ -24,38 +27,70 @@ pub(super) struct Notice {
 }
 
 /// What to write, or nothing when the object says it already. The times at which conditions changed are kept.
-pub(super) fn due(report: &ObjectReport, live: &LiveObject, now: Timestamp) -> Option<ObjectStatus> {
+/// `working` is what the engine knows of a channel.
+pub(super) fn due(
+    report: &ObjectReport,
+    working: &[Working],
+    live: &LiveObject,
+    now: Timestamp,
+) -> Option<ObjectStatus> {
     // Of another version than the cluster has now: the next compile is about to follow.
     if report.generation.is_some_and(|generation| generation != live.generation) {
         return None;
     }
     let before = live.status.as_ref();
-    let conditions: Vec<_> =
-        report.conditions.iter().map(|condition| written(condition, live, now)).collect();
+    let of_objects = report.conditions.iter().map(|condition| Said {
+        kind: condition.kind.as_str(),
+        status: condition.status,
+        reason: condition.reason.as_str(),
+        message: &condition.message,
+    });
+    let of_engine = working.iter().map(|working| Said {
+        kind: working.kind,
+        status: working.status,
+        reason: working.reason,
+        message: &working.message,
+    });
+    let conditions: Vec<_> = of_objects.chain(of_engine).map(|said| written(&said, live, now)).collect();
     let same = before.is_some_and(|before| {
+        let mut ours = before.conditions.iter().filter(|condition| is_ours(&condition.type_));
         before.observed_generation == Some(live.generation)
             && conditions.iter().all(|condition| before.conditions.contains(condition))
+            && ours.all(|condition| conditions.contains(condition))
     });
     (!same).then_some(ObjectStatus { observed_generation: Some(live.generation), conditions })
 }
 
-fn written(condition: &compiled::Condition, live: &LiveObject, now: Timestamp) -> Condition {
-    let status = condition.status.as_str();
-    let since = found(live, condition.kind)
+/// What one condition is to say.
+struct Said<'s> {
+    kind: &'s str,
+    status: Status,
+    reason: &'s str,
+    message: &'s str,
+}
+
+fn is_ours(kind: &str) -> bool {
+    let of_objects = ConditionType::ALL.map(ConditionType::as_str);
+    of_objects.contains(&kind) || working::REFERENCE.iter().any(|(ours, ..)| *ours == kind)
+}
+
+fn written(said: &Said<'_>, live: &LiveObject, now: Timestamp) -> Condition {
+    let status = said.status.as_str();
+    let since = found(live, said.kind)
         .filter(|before| before.status == status)
         .map_or(Time(now), |before| before.last_transition_time.clone());
     Condition {
-        type_: condition.kind.as_str().to_owned(),
+        type_: said.kind.to_owned(),
         status: status.to_owned(),
-        reason: condition.reason.as_str().to_owned(),
-        message: condition.message.chars().take(MOST_CHARACTERS).collect(),
+        reason: said.reason.to_owned(),
+        message: said.message.chars().take(MOST_CHARACTERS).collect(),
         last_transition_time: since,
         observed_generation: Some(live.generation),
     }
 }
 
-fn found(live: &LiveObject, kind: ConditionType) -> Option<&Condition> {
-    live.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == kind.as_str())
+fn found<'l>(live: &'l LiveObject, kind: &str) -> Option<&'l Condition> {
+    live.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == kind)
 }
 
 /// What is wrong with an object since the last status, and what is right again.
@@ -64,7 +99,7 @@ pub(super) fn news(report: &ObjectReport, live: &LiveObject) -> Vec<Notice> {
         .into_iter()
         .filter_map(|kind| {
             let now = report.condition(kind);
-            let before = found(live, kind);
+            let before = found(live, kind.as_str());
             let was_bad = before.is_some_and(|before| before.status == "False");
             let is_news = match now.status {
                 Status::False => {
@@ -87,6 +122,7 @@ pub(super) fn news(report: &ObjectReport, live: &LiveObject) -> Vec<Notice> {
 mod tests {
     use super::*;
     use crate::config::{
+        compiled,
         objects::Reason,
         snapshot::{Kind, ObjectId},
     };
@@ -128,50 +164,69 @@ mod tests {
     #[test]
     fn it_is_written_once_and_the_times_of_changes_stay() {
         let good = report(Status::True, Reason::Accepted, "");
-        let first = due(&good, &live(None), at(10)).unwrap();
+        let first = due(&good, &[], &live(None), at(10)).unwrap();
         assert_eq!(first.observed_generation, Some(3));
         assert_eq!(first.conditions.len(), 3);
-        assert_eq!(due(&good, &live(Some(first.clone())), at(20)), None);
+        assert_eq!(due(&good, &[], &live(Some(first.clone())), at(20)), None);
 
         let bad = report(Status::False, Reason::Invalid, "spec.rules: is missing");
-        let second = due(&bad, &live(Some(first)), at(20)).unwrap();
+        let second = due(&bad, &[], &live(Some(first)), at(20)).unwrap();
         let times: Vec<_> =
             second.conditions.iter().map(|it| it.last_transition_time.0.as_second()).collect();
         assert_eq!(times, [20, 10, 20], "only what changed has a new time");
 
         let other_words = report(Status::False, Reason::Invalid, "other words");
-        let third = due(&other_words, &live(Some(second)), at(30)).unwrap();
+        let third = due(&other_words, &[], &live(Some(second)), at(30)).unwrap();
         assert_eq!(third.conditions[0].last_transition_time.0, at(20), "it is as false as before");
     }
 
     #[test]
     fn conditions_of_others_are_left_alone_and_do_not_matter() {
         let good = report(Status::True, Reason::Accepted, "");
-        let mut status = due(&good, &live(None), at(10)).unwrap();
+        let mut status = due(&good, &[], &live(None), at(10)).unwrap();
         let mut foreign = status.conditions[0].clone();
         foreign.type_ = "example.com/Reviewed".to_owned();
         status.conditions.insert(0, foreign);
-        assert_eq!(due(&good, &live(Some(status)), at(20)), None);
+        assert_eq!(due(&good, &[], &live(Some(status)), at(20)), None);
     }
 
     #[test]
     fn a_report_of_another_generation_is_not_written() {
         let mut old = report(Status::True, Reason::Accepted, "");
         old.generation = Some(2);
-        assert_eq!(due(&old, &live(None), at(10)), None);
+        assert_eq!(due(&old, &[], &live(None), at(10)), None);
     }
 
     #[test]
     fn a_new_generation_is_written_though_nothing_else_changed() {
         let good = report(Status::True, Reason::Accepted, "");
-        let mut status = due(&good, &live(None), at(10)).unwrap();
+        let mut status = due(&good, &[], &live(None), at(10)).unwrap();
         status.observed_generation = Some(2);
         for condition in &mut status.conditions {
             condition.observed_generation = Some(2);
         }
-        let next = due(&good, &live(Some(status)), at(20)).unwrap();
+        let next = due(&good, &[], &live(Some(status)), at(20)).unwrap();
         assert_eq!(next.conditions[0].observed_generation, Some(3));
         assert_eq!(next.conditions[0].last_transition_time.0, at(10));
+    }
+
+    #[test]
+    fn what_the_engine_knows_of_a_channel_is_written_when_it_changes_and_goes_with_it() {
+        let good = report(Status::True, Reason::Accepted, "");
+        let working = |status, reason| {
+            let message = "as long as it is so".to_owned();
+            [Working { kind: "Receiving", status, reason, message }]
+        };
+        let fine = working(Status::True, "Receiving");
+        let first = due(&good, &fine, &live(None), at(10)).unwrap();
+        assert_eq!(first.conditions.len(), 4);
+        assert_eq!(due(&good, &fine, &live(Some(first.clone())), at(20)), None);
+        let silent = working(Status::False, "Silent");
+        let second = due(&good, &silent, &live(Some(first)), at(20)).unwrap();
+        let written = second.conditions.last().unwrap();
+        assert_eq!((written.reason.as_str(), written.last_transition_time.0), ("Silent", at(20)));
+        let third = due(&good, &[], &live(Some(second)), at(30)).unwrap();
+        assert_eq!(third.conditions.len(), 3, "nothing is known of it any more");
     }
 
     #[test]
@@ -179,7 +234,7 @@ mod tests {
         let good = report(Status::True, Reason::Accepted, "");
         let bad = report(Status::False, Reason::Invalid, "why");
         let conflicted = report(Status::False, Reason::Conflicted, "why");
-        let after = |report: &ObjectReport| live(due(report, &live(None), at(10)));
+        let after = |report: &ObjectReport| live(due(report, &[], &live(None), at(10)));
         assert_eq!(news(&good, &live(None)), [], "a new object that is right is no news");
         let notices = news(&bad, &live(None));
         assert_eq!(notices.len(), 1);

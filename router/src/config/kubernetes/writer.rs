@@ -24,10 +24,13 @@ use super::{
     trouble::Trouble,
     world::{Live, LiveObject},
 };
-use crate::config::{
-    compiled::{Compiled, ObjectReport},
-    objects::{API_VERSION, ObjectStatus},
-    snapshot::ObjectId,
+use crate::{
+    config::{
+        compiled::{Compiled, ObjectReport},
+        objects::{API_VERSION, ObjectStatus},
+        snapshot::{Kind, ObjectId},
+    },
+    working::Working,
 };
 
 /// Owns what is written, for every router and every version of it.
@@ -60,9 +63,13 @@ impl Default for WriterTimes {
     }
 }
 
+/// What is known of a channel of this name besides its configuration.
+pub(super) type Knows = Arc<dyn Fn(&str) -> Vec<Working> + Send + Sync>;
+
 pub struct Writer {
     client: Client,
     compiled: watch::Receiver<Arc<Compiled>>,
+    knows: Knows,
     live: watch::Receiver<Arc<Live>>,
     leading: watch::Receiver<bool>,
     metrics: KubernetesMetrics,
@@ -95,8 +102,15 @@ impl Writer {
         reporter: &str,
     ) -> Self {
         let recorder = Recorder::new(client.clone(), reporter, times.answer);
-        let written = HashMap::new();
-        Self { client, compiled, live, leading, metrics, times, recorder, written, said: None }
+        let (knows, written): (Knows, _) = (Arc::new(|_| Vec::new()), HashMap::new());
+        Self { client, compiled, knows, live, leading, metrics, times, recorder, written, said: None }
+    }
+
+    /// Writes to channels what this knows of them, too.
+    #[must_use]
+    pub fn with(mut self, knows: Knows) -> Self {
+        self.knows = knows;
+        self
     }
 
     /// Until the shutdown begins, or what it looks at is gone.
@@ -164,7 +178,12 @@ impl Writer {
         if let Some((_, status)) = self.written.get(&report.id) {
             live.status = Some(status.clone());
         }
-        let Some(status) = status::due(report, &live, Timestamp::now()) else { return Ok(()) };
+        let working = match report.id.kind {
+            Kind::Channel => (self.knows)(&report.id.name),
+            Kind::Route => Vec::new(),
+        };
+        let due = status::due(report, &working, &live, Timestamp::now());
+        let Some(status) = due else { return Ok(()) };
         let result = self.patch(&report.id, &live, &status).await;
         self.metrics.status_writes.with_label_values(&[if result.is_ok() { "ok" } else { "failed" }]).inc();
         let is_there = result?;

@@ -82,6 +82,7 @@ impl Rig {
                 ambiguous: Ambiguity::Repeat,
                 bounds: Bounds { items: 100_000, bytes: 1 << 30 },
                 retention: Retention { messages: None, webhooks: None, events: None, dead_letters: None },
+                silent_after: None,
             },
             clock: Clock::default(),
             failpoints: Failpoints::default(),
