@@ -287,9 +287,10 @@ impl WebhookApi {
 fn not_yet(items: usize) -> ReceiveResponse {
     tracing::warn!(
         items,
-        "webhook has items for a channel that can't be used yet, Meta will send them again"
+        "webhook has items for a channel that can't be used yet, or that may be in what can't be read: Meta will send them again"
     );
-    let detail = "a channel of this webhook can't be used yet; send it again";
+    let detail =
+        "a channel of this webhook can't be used yet, or its configuration can't be read: send it again";
     ReceiveResponse::Unavailable(Json(Problem::unavailable(detail)))
 }
 

@@ -107,9 +107,11 @@ impl Compiler {
             })
             .collect();
 
-        let numbers =
-            of_kind(Kind::Channel).filter_map(|object| object.value["spec"]["phoneNumberId"].as_str());
-        let table = Table::new(built, built_routes)?.awaiting(numbers.map(str::to_owned));
+        let numbers = of_kind(Kind::Channel).filter_map(channels::number);
+        // What could not be read may be a channel.
+        let awaits_any = !snapshot.problems.is_empty()
+            || channels.iter().any(|it| it.in_use.is_none() && channels::number(it.object).is_none());
+        let table = Table::new(built, built_routes)?.awaiting(numbers, awaits_any);
         let held = routes.iter().filter(|route| !route.is_idle);
         let held =
             held.filter_map(|route| Some((route.object.id.name.clone(), route.held.clone()?))).collect();
@@ -131,6 +133,7 @@ impl Compiler {
             routes: kept(&routes),
             held,
             awaited: table.awaited().map(str::to_owned).collect(),
+            awaits_any,
         };
         Ok((table, counted(compiled, previous)))
     }
@@ -162,7 +165,6 @@ fn counted(mut compiled: Compiled, previous: Option<&Compiled>) -> Compiled {
         previous.channels == compiled.channels
             && previous.routes == compiled.routes
             && previous.held == compiled.held
-            && previous.awaited == compiled.awaited
     };
     compiled.generation = match previous {
         Some(previous) if same(&previous) => previous.generation,
@@ -174,9 +176,6 @@ fn counted(mut compiled: Compiled, previous: Option<&Compiled>) -> Compiled {
     if !compiled.held.is_empty() {
         hash.update("held\n");
         add(&mut hash, &compiled.held);
-    }
-    for number in &compiled.awaited {
-        hash.update(format!("awaited {number}\n"));
     }
     compiled.checksum = hash.finalize()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
     compiled

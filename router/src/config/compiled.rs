@@ -74,7 +74,7 @@ impl ObjectReport {
 /// What a source came to, apart from the table itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Compiled {
-    /// Goes up by one whenever the table does; 1 for the first.
+    /// Goes up by one whenever what is in use changes; 1 for the first.
     pub generation: u64,
     /// Of what is in use, without any secret: routers that show the same one route alike.
     pub checksum: String,
@@ -89,11 +89,19 @@ pub struct Compiled {
     pub(super) held: BTreeMap<String, Arc<Good<RouteSpec>>>,
     /// Phone number ids of channels that can't be used.
     pub(super) awaited: BTreeSet<String>,
+    /// There may be channels whose phone number ids can't be read.
+    pub(super) awaits_any: bool,
 }
 
 impl Compiled {
     pub fn report(&self, id: &ObjectId) -> Option<&ObjectReport> {
         self.reports.iter().find(|report| report.id == *id)
+    }
+
+    /// Nothing that the table is made of differs: a number that is waited for is not in use, and in the table.
+    pub(super) fn has_the_table_of(&self, other: &Self) -> bool {
+        let of = |it: &Self| (it.generation, it.awaits_any);
+        of(self) == of(other) && self.awaited == other.awaited
     }
 
     /// Every object does what it says, and there is nothing else.

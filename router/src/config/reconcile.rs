@@ -75,7 +75,7 @@ impl Reconciler {
                 self.parts.metrics.reloaded(source.as_str(), result);
                 self.count(&snapshot, &compiled);
                 transitions::log(source, previous, &compiled);
-                if previous.is_none_or(|previous| previous.generation != compiled.generation) {
+                if previous.is_none_or(|previous| !previous.has_the_table_of(&compiled)) {
                     self.parts.table.store(table);
                 }
                 self.parts.check.ok();

@@ -49,6 +49,7 @@ pub struct Table {
     signers: HashMap<Arc<str>, Vec<usize>>,
     allows_unsigned: bool,
     awaited: HashSet<String>,
+    awaits_any: bool,
 }
 
 impl Table {
@@ -98,10 +99,11 @@ impl Table {
     }
 
     /// Phone number ids of channels that somebody configured and that can't be used yet, such as one whose token is not
-    /// mounted. What comes for them is ours, and is not to be lost.
-    pub fn awaiting(mut self, numbers: impl IntoIterator<Item = String>) -> Self {
+    /// mounted. What comes for them is ours, and is not to be lost. `any`: there may be others, whose ids can't be read.
+    pub fn awaiting(mut self, numbers: impl IntoIterator<Item = String>, any: bool) -> Self {
         let unknown = numbers.into_iter().filter(|number| !self.by_number.contains_key(number));
         self.awaited = unknown.collect();
+        self.awaits_any = any;
         self
     }
 
@@ -110,7 +112,8 @@ impl Table {
     }
 
     pub fn is_awaited(&self, phone_number_id: &str) -> bool {
-        self.awaited.contains(phone_number_id)
+        let is_known = || self.by_number.contains_key(phone_number_id);
+        self.awaited.contains(phone_number_id) || (self.awaits_any && !is_known())
     }
 
     fn signer(&mut self, secret: &SecretString) -> usize {

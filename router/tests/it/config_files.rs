@@ -219,6 +219,11 @@ async fn nothing_is_lost_for_a_channel_whose_secret_comes_later() {
     assert_eq!(stack.webhook(newest).await.unwrap().status, 503, "the table knows of it at once");
 
     let stranger = webhook(&[("4915100000003", "wamid.3", "to nobody")]).replace(PHONE_NUMBER_ID, "300");
+    write(folder.path(), "fourth.yaml", "kind: [");
+    until(&stack, "/api/v1/channels", |list| !list["problems"].as_array().unwrap().is_empty()).await;
+    assert_eq!(stack.webhook(stranger.clone()).await.unwrap().status, 503, "it may be in the file");
+    fs::remove_file(folder.path().join("fourth.yaml")).unwrap();
+    until(&stack, "/api/v1/channels", |list| list["problems"].as_array().unwrap().is_empty()).await;
     assert_eq!(stack.webhook(stranger).await.unwrap().status, 200, "what is nobody's is nobody's");
 
     fs::create_dir(secrets.path().join("second")).unwrap();

@@ -47,6 +47,12 @@ pub(super) fn settle_all<'a>(
     channels
 }
 
+/// The phone number id, also of a channel that breaks the schema: such as one that is written without quotes.
+pub(super) fn number(object: &Object) -> Option<String> {
+    let number = &object.value["spec"]["phoneNumberId"];
+    number.as_str().map(str::to_owned).or_else(|| number.as_u64().map(|number| number.to_string()))
+}
+
 fn wanted(spec: &ChannelSpec) -> Vec<Wanted<'_>> {
     let one = |field: &str, of, purpose| Wanted { field: field.to_owned(), of, purpose };
     vec![

@@ -82,13 +82,40 @@ fn a_route_that_keeps_nothing_says_so() {
     }
 }
 
+/// Whether the table has to be swapped for these objects.
+fn is_another_table(world: &mut World, objects: &[Value], secrets: &Secrets) -> bool {
+    let before = world.compiled.clone();
+    !world.then_with(objects, secrets).compiled.has_the_table_of(&before)
+}
+
 #[test]
 fn what_comes_for_a_channel_that_is_new_and_can_not_be_used_is_noticed_at_once() {
     let mut world = World::new(&[channel("a", "1")]);
-    world.then_with(&[channel("a", "1"), channel("b", "2")], &without("b", "access-token"));
-    assert!(world.table.is_awaited("2"));
-    assert_eq!(world.compiled.generation, 2, "the table has to be swapped");
-    world.then(&[channel("a", "1")]);
+    let both = [channel("a", "1"), channel("b", "2")];
+    assert!(is_another_table(&mut world, &both, &without("b", "access-token")));
+    assert!(world.table.is_awaited("2") && !world.table.is_awaited("3"));
+    assert_eq!(world.compiled.generation, 1, "nothing else is in use");
+    assert!(is_another_table(&mut world, &both[..1], &secrets()));
     assert!(!world.table.is_awaited("2"));
-    assert_eq!(world.compiled.generation, 3);
+    assert!(!is_another_table(&mut world, &both[..1], &secrets()));
+}
+
+#[test]
+fn what_comes_for_a_number_that_can_not_be_read_is_not_nobodys() {
+    let unquoted = with(channel("b", "2"), "/spec/phoneNumberId", json!(2));
+    let without = with(channel("b", "2"), "/spec/phoneNumberId", Value::Null);
+    let mut world = World::new(&[channel("a", "1"), unquoted]);
+    assert!(world.table.is_awaited("2") && !world.table.is_awaited("3"), "its number is known all the same");
+    assert!(is_another_table(&mut world, &[channel("a", "1"), without], &secrets()));
+    assert!(world.table.is_awaited("2") && world.table.is_awaited("3"), "it may be any");
+    assert!(!world.table.is_awaited("1"));
+    assert!(is_another_table(&mut world, &[channel("a", "1")], &secrets()));
+    assert!(!world.table.is_awaited("3"));
+
+    // A file that is not YAML may have a channel in it.
+    let mut objects = snapshot(&[channel("a", "1")]);
+    objects.problems.push("b.yaml: is not YAML: oops".to_owned());
+    let (table, compiled) = world.compiler.compile(&objects, &secrets(), Some(&world.compiled)).unwrap();
+    assert!(table.is_awaited("3") && !table.is_awaited("1"));
+    assert!(!compiled.has_the_table_of(&world.compiled));
 }
