@@ -4,6 +4,7 @@
 
 mod exceptions;
 mod expression;
+mod layout;
 mod objects;
 mod prometheus;
 mod promtool;
@@ -160,8 +161,14 @@ async fn lacking(
     let mut lacks: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for check in checks {
         let mut lacking = Vec::new();
-        if prometheus.valued(&check.expression, span).await?.is_empty() {
+        let valued = prometheus.valued(&check.expression, span).await?;
+        if valued.is_empty() {
             lacking.push(check.expression.clone());
+        }
+        for label in &check.labels {
+            if !valued.iter().any(|metric| metric[label].is_string()) {
+                lacking.push(format!("no label {label}"));
+            }
         }
         for selector in &check.selectors {
             if !prometheus.has_series(selector, span).await? {

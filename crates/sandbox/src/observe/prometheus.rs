@@ -1,6 +1,7 @@
 //! A real Prometheus of our own: started, asked over HTTP, and gone with this process.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
     path::Path,
     process::Stdio,
@@ -47,6 +48,9 @@ pub(super) struct Target {
 pub(super) struct Rule {
     pub(super) name: String,
     pub(super) query: String,
+    /// Of an alert.
+    #[serde(default)]
+    pub(super) annotations: BTreeMap<String, String>,
     /// `alerting` or `recording`.
     #[serde(rename = "type")]
     pub(super) kind: String,
@@ -167,7 +171,7 @@ fn configuration(targets: &[Target], rules: &Path) -> Value {
     let jobs: Vec<_> = targets
         .iter()
         .map(|target| target.job)
-        .collect::<std::collections::BTreeSet<_>>()
+        .collect::<BTreeSet<_>>()
         .into_iter()
         .map(|job| {
             let addresses: Vec<_> =

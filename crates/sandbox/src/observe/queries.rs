@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{
-    ObserveError, expression,
+    ObserveError, expression, layout,
     prometheus::{NAMESPACE, Rule},
 };
 
@@ -21,19 +21,31 @@ pub(super) struct Check {
     pub(super) expression: String,
     /// Each has to match a series: of `a or b` one alone gives a value.
     pub(super) selectors: Vec<String>,
+    /// What the legend or the words of the alert take from the result; each has to be there.
+    pub(super) labels: Vec<String>,
 }
 
 impl Check {
     fn new(name: String, expression: String) -> Self {
         let selectors = expression::selectors(&expression);
-        Self { name, expression, selectors }
+        Self { name, expression, selectors, labels: Vec::new() }
     }
 
     pub(super) fn of_rule(rule: &Rule) -> Result<Self, ObserveError> {
         let kind = if rule.kind == "alerting" { "alert" } else { "recording" };
         let expression = expression::without_comparisons(&rule.query).map_err(ObserveError::Answer)?;
-        Ok(Self::new(format!("{kind} {}", rule.name), expression))
+        let labels = rule.annotations.values().flat_map(|text| named(text, "$labels.")).collect();
+        Ok(Self { labels, ..Self::new(format!("{kind} {}", rule.name), expression) })
     }
+}
+
+/// The names that follow each `mark` in a text.
+fn named<'t>(text: &'t str, mark: &'t str) -> impl Iterator<Item = String> + 't {
+    text.split(mark).skip(1).map(|rest| {
+        let name = rest.trim_start();
+        let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+        name[..end].to_owned()
+    })
 }
 
 /// Of every dashboard in the folder.
@@ -51,6 +63,10 @@ pub(super) fn of_dashboards(folder: &Path) -> Result<Vec<Check>, ObserveError> {
         let text = std::fs::read(&file).map_err(unreadable)?;
         let wrong = |problem: String| ObserveError::Dashboard(file.display().to_string(), problem);
         let dashboard: Value = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+        let problems = layout::problems(&dashboard);
+        if !problems.is_empty() {
+            return Err(wrong(problems.join("; ")));
+        }
         checks.extend(of_dashboard(&dashboard).map_err(wrong)?);
     }
     Ok(checks)
@@ -86,7 +102,8 @@ fn collect(value: &Value, checks: &mut Vec<Check>) -> Result<(), String> {
             if filled.contains('$') {
                 return Err(format!("{name}: {query} has a variable that the test does not know"));
             }
-            checks.push(Check::new(name, filled));
+            let legend = target["legendFormat"].as_str().unwrap_or_default();
+            checks.push(Check { labels: named(legend, "{{").collect(), ..Check::new(name, filled) });
         }
         collect(panel, checks)?;
     }
@@ -98,6 +115,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn labels_of_legends_and_of_words_are_found() {
+        let found = |text, mark| named(text, mark).collect::<Vec<_>>();
+        assert_eq!(found("{{queue}} {{ reason }} p50", "{{"), ["queue", "reason"]);
+        assert_eq!(
+            found("{{ $labels.kind }} {{ $value | humanize }} of {{ $labels.name }}", "$labels."),
+            ["kind", "name"]
+        );
+        assert_eq!(found("all", "{{"), [""; 0]);
+    }
 
     #[test]
     fn every_target_of_every_panel_is_asked_with_its_variables_filled_in() {
