@@ -45,4 +45,4 @@ secret_is_made() {
   k create secret generic support --from-literal=access-token=sandbox-access-token \
     --from-literal=verify-token=sandbox-verify-token --from-literal=app-secret=sandbox-app-secret
 }
-asked() { sandbox /backend/requests --fail | grep -qF "$1"; } # TEXT: the simulator's backend was
+asked() { sandbox /backend/requests --fail | grep -F "$1" >/dev/null; } # TEXT: the simulator's backend was

@@ -6,7 +6,7 @@ prepare_volume() {
   local node address
   node=$(kubectl get nodes --output jsonpath='{.items[0].metadata.name}')
   address=$(kubectl get nodes --output jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}')
-  [[ $(kubectl get nodes --output name | wc -l) == 1 ]] && ip address 2>/dev/null | grep -qF "inet $address/" || return 1
+  [[ $(kubectl get nodes --output name | wc -l) == 1 ]] && ip address 2>/dev/null | grep -F "inet $address/" >/dev/null || return 1
   if [[ ${E2E_NODE_DIR:-} ]]; then folder=$E2E_NODE_DIR; else folder=$work/data; fi
   mkdir -p "$folder"
   volume=$namespace-data
@@ -24,7 +24,7 @@ spec:
     required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [$node]}]}]}
 YAML
 }
-kubectl get storageclass --output jsonpath='{.items[*].metadata.annotations}' | grep -q '"storageclass.kubernetes.io/is-default-class":"true"'
+kubectl get storageclass --output jsonpath='{.items[*].metadata.annotations}' | grep '"storageclass.kubernetes.io/is-default-class":"true"' >/dev/null
 default_class=$?
 keeps=true
 if ((default_class == 0)); then
@@ -52,7 +52,7 @@ step 'an unsigned webhook is refused' router_says 403 '' "$(webhook wamid.e2e-2 
 step 'a forged webhook is refused' router_says 403 '' "$(webhook wamid.e2e-3 'forged')" '?secret=wrong'
 step "a webhook of another number is ignored" router_says 200 ignored "$(webhook wamid.e2e-4 'other' 999)" ''
 admin_is_apart() {
-  service "$release-admin:admin" /metrics | grep -q '^whatsapp_router_' || { echo 'no metrics on the admin Service'; return 1; }
+  service "$release-admin:admin" /metrics | grep '^whatsapp_router_' >/dev/null || { echo 'no metrics on the admin Service'; return 1; }
   service "$release-server-admin:admin" /readyz >/dev/null || return 1
   ! service "$release:http" /metrics >/dev/null 2>&1 || { echo 'metrics on the public port'; return 1; }
 }
