@@ -26,7 +26,7 @@ RUN --mount=type=cache,id=whatsapp-router-registry,target=/usr/local/cargo/regis
     && cargo build --release --locked --workspace --bins --target "$triple" \
     && mkdir -p /out/data \
     && cd "target/$triple/release" \
-    && install -m 0555 router server sandbox /out/
+    && install -m 0555 --strip router server sandbox /out/
 
 FROM toolchain AS test
 COPY . .
