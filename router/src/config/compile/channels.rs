@@ -47,10 +47,13 @@ pub(super) fn settle_all<'a>(
     channels
 }
 
-/// The phone number id, also of a channel that breaks the schema: such as one that is written without quotes.
+/// The phone number id, also of a channel that breaks the schema: such as one that is written without quotes. With
+/// anything but digits it is none, and may stand for any.
 pub(super) fn number(object: &Object) -> Option<String> {
     let number = &object.value["spec"]["phoneNumberId"];
-    number.as_str().map(str::to_owned).or_else(|| number.as_u64().map(|number| number.to_string()))
+    let is_id = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let text = number.as_str().filter(is_id).map(str::to_owned);
+    text.or_else(|| number.as_u64().map(|number| number.to_string()))
 }
 
 fn wanted(spec: &ChannelSpec) -> Vec<Wanted<'_>> {

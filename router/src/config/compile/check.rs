@@ -43,7 +43,12 @@ pub(super) fn meant(schema: &Value, object: &Object) -> Option<RouteSpec> {
         rule.retain(|field, _| matches!(field.as_str(), "name" | "matches") || known.get(field).is_none());
         rule.insert("backends".to_owned(), json!([{"url": "http://nobody"}]));
     }
-    typed(schema, &value).ok().filter(|spec| matches(spec).is_empty())
+    typed(schema, &value).ok().filter(is_clear)
+}
+
+/// Whether it is known which messages the route means.
+pub(super) fn is_clear(spec: &RouteSpec) -> bool {
+    matches(spec).is_empty()
 }
 
 pub(super) fn channel(spec: &ChannelSpec) -> Vec<String> {

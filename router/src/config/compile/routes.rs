@@ -32,16 +32,23 @@ pub(super) fn settle_all<'a>(
     objects
         .map(|object| {
             let last = previous.and_then(|previous| previous.routes.get(&object.id.name));
-            let own = check::typed::<RouteSpec>(schema, &object.value).and_then(|spec| {
+            let typed = check::typed::<RouteSpec>(schema, &object.value);
+            let own = typed.clone().and_then(|spec| {
                 let problems = check::route(&spec, defaults);
                 if problems.is_empty() { Ok(spec) } else { Err(problems) }
             });
             let mut settled = settle(object, own, last, secrets, defaults.allow_unsigned, wanted);
             if settled.in_use.is_none() {
-                // Its messages are nobody else's.
-                let spec = settled.own.clone().or_else(|| check::meant(schema, object));
+                // Its messages are nobody else's, and replies that are still to be sent obey it as far as it can be read.
+                let spec = typed.ok().filter(check::is_clear).or_else(|| check::meant(schema, object));
                 let hold = |spec| Good { spec, version: Version::of(object), secrets: Resolved::default() };
                 settled.held = spec.map(hold).map(Arc::new);
+                if settled.held.is_none() {
+                    // A slip while it is being mended must not hand over what waits.
+                    let before = previous.and_then(|previous| previous.held.get(&object.id.name));
+                    let uid = Version::of(object).uid;
+                    settled.held = before.filter(|before| before.version.uid == uid).cloned();
+                }
             }
             settled
         })

@@ -69,6 +69,47 @@ fn what_was_good_once_is_used_and_keeps_nothing() {
 }
 
 #[test]
+fn replies_obey_a_route_that_can_not_be_used_as_far_as_it_can_be_read() {
+    let never = with(orders(), "/spec/rules/0/delivery", json!({"ambiguous": "NeverRepeat"}));
+    let bad_address = with(never.clone(), "/spec/rules/0/backends/0/url", json!("http://new:99999"));
+    for object in [never, bad_address] {
+        let world = World::new(&[channel("a", "1"), object]);
+        let rule = world.table.rule("orders").unwrap();
+        assert!(rule.is_held && rule.backends.is_empty());
+        assert_eq!(rule.delivery.ambiguous, crate::routing::Ambiguity::NeverRepeat);
+    }
+}
+
+#[test]
+fn a_slip_in_a_route_that_keeps_messages_does_not_hand_them_over() {
+    let others = [channel("a", "1"), route("rest", "a", json!([rule("default")]))];
+    let and = |route: Value| -> Vec<Value> { others.iter().cloned().chain([route]).collect() };
+    let regex = with(orders(), "/spec/rules/0/matches", json!([{"text": {"type": "Regex", "value": "("}}]));
+    let misspelt = with(orders(), "/spec/rules/0/matchs", json!([]));
+    let no_rules = with(orders(), "/spec", json!("text"));
+    for slip in [regex, misspelt, no_rules] {
+        let mut world = World::new(&and(orders()));
+        world.then(&and(slip.clone()));
+        assert_eq!(world.asked("a", "order 1").as_deref(), Some("orders keeps it"), "{slip}");
+        assert_eq!(world.is_programmed(Kind::Route, "orders"), (Status::False, Reason::MessagesWait));
+        assert_eq!(world.compiled.generation, 1, "nothing is swapped");
+        world.then(&and(slip.clone()));
+        assert_eq!(
+            world.asked("a", "order 1").as_deref(),
+            Some("orders keeps it"),
+            "for as long as it is there"
+        );
+
+        world.then(&and(with(slip, "/metadata/uid", json!("u2"))));
+        assert_eq!(
+            world.asked("a", "order 1").as_deref(),
+            Some("rest"),
+            "another object in its place keeps nothing"
+        );
+    }
+}
+
+#[test]
 fn a_route_that_keeps_nothing_says_so() {
     let of_nobody = with(orders(), "/spec/channelRefs", json!([{"name": "nobody"}]));
     let unknown = with(orders(), "/spec/rules/0/matches", json!([{"text": {"type": "Regex", "value": "("}}]));
@@ -111,6 +152,14 @@ fn what_comes_for_a_number_that_can_not_be_read_is_not_nobodys() {
     assert!(!world.table.is_awaited("1"));
     assert!(is_another_table(&mut world, &[channel("a", "1")], &secrets()));
     assert!(!world.table.is_awaited("3"));
+    for number in ["+49 2", "2 ", ""] {
+        let misspelt = with(channel("b", "2"), "/spec/phoneNumberId", json!(number));
+        let world = World::new(&[channel("a", "1"), misspelt]);
+        assert!(
+            world.table.is_awaited("2") && !world.table.is_awaited("1"),
+            "{number:?} is the id of no number"
+        );
+    }
 
     // A file that is not YAML may have a channel in it.
     let mut objects = snapshot(&[channel("a", "1")]);
