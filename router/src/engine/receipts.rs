@@ -2,7 +2,7 @@
 //! people who have nothing to say.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -111,13 +111,33 @@ impl Engine {
         self.channels_health().into_iter().find(|health| &*health.channel == channel)
     }
 
-    /// What others have received since, or, in the first look, what was received before this start.
+    /// What was received before this start, or, of a channel with news, since the last count.
     async fn look_back(&self, channel: &Arc<str>, since: Option<Micros>) -> Result<(), StoreError> {
-        let at = last_in_store(&*self.store, channel, since).await?;
-        if let Some(at) = at {
+        let found = last_in_store(&*self.store, channel, since).await?;
+        // One that was counted and is not found was received, perhaps by another clock, about then.
+        if let Some(at) = found.or(since) {
             self.receipts.note(channel, at);
         }
         Ok(())
+    }
+
+    /// Counts again when it is time, and tells which channels others have received something of, and since when.
+    async fn news(&self, counted: &mut Option<Counted>, now: Micros) -> Vec<(Arc<str>, Micros)> {
+        let is_shared = self.store.lease_time().is_some();
+        if !is_due(counted.as_ref().map(|it| it.at), now, is_shared) {
+            return Vec::new();
+        }
+        let ledger = match self.store.ledger().await {
+            Ok(ledger) => ledger,
+            Err(error) => {
+                tracing::debug!(%error, "what the channels have received can't be counted now");
+                return Vec::new();
+            }
+        };
+        let accepted = ledger.into_iter().map(|account| (account.channel, account.accepted)).collect();
+        let before = counted.replace(Counted { at: now, accepted });
+        let (Some(before), Some(after)) = (before, counted.as_ref()) else { return Vec::new() };
+        risen(&before, after).into_iter().map(|channel| (channel, before.at)).collect()
     }
 
     fn show_receipts(&self, table: &Table) {
@@ -159,30 +179,48 @@ async fn last_in_store(
     Ok(None)
 }
 
-/// What only this router writes need not be read twice.
-fn is_due(looked_at: Option<Micros>, now: Micros, is_shared: bool) -> bool {
-    looked_at.is_none_or(|at| is_shared && now.saturating_sub(at) >= micros(STORE_INTERVAL))
+/// How many messages each channel had accepted. Asking this costs little; looking for a message that is not there means
+/// to read what all other channels have received.
+#[derive(Debug)]
+struct Counted {
+    at: Micros,
+    accepted: HashMap<Arc<str>, i64>,
+}
+
+/// What only this router writes need not be counted.
+fn is_due(counted_at: Option<Micros>, now: Micros, is_shared: bool) -> bool {
+    is_shared && counted_at.is_none_or(|at| now.saturating_sub(at) >= micros(STORE_INTERVAL))
+}
+
+/// Channels that have accepted something between the two.
+fn risen(before: &Counted, after: &Counted) -> BTreeSet<Arc<str>> {
+    let had = |channel: &Arc<str>| before.accepted.get(channel).copied().unwrap_or_default();
+    let more = after.accepted.iter().filter(|(channel, accepted)| **accepted > had(channel));
+    more.map(|(channel, _)| channel.clone()).collect()
 }
 
 /// Runs until the process stops.
 pub(super) async fn run(engine: Arc<Engine>) {
-    let mut looked: HashMap<Arc<str>, Micros> = HashMap::new();
+    let (mut looked, mut counted) = (HashSet::<Arc<str>>::new(), None);
     let mut changed = engine.table.changed();
     loop {
         let table = engine.table.load();
-        looked.retain(|channel, _| table.channel(channel).is_some());
-        let now = engine.clock.now();
-        for channel in table.channels().map(|channel| &channel.name) {
-            let since = looked.get(channel).copied();
-            if !is_due(since, now, engine.store.lease_time().is_some()) {
-                continue;
-            }
-            match engine.look_back(channel, since).await {
+        looked.retain(|channel| table.channel(channel).is_some());
+        // Before anybody looks back, so that nothing is missed between the two.
+        let news = engine.news(&mut counted, engine.clock.now()).await;
+        let known = news.into_iter().filter(|(channel, _)| looked.contains(channel));
+        let mut due: Vec<(Arc<str>, Option<Micros>)> =
+            known.map(|(channel, since)| (channel, Some(since))).collect();
+        let unknown = table.channels().map(|channel| &channel.name).filter(|name| !looked.contains(*name));
+        due.extend(unknown.map(|channel| (channel.clone(), None)));
+        for (channel, since) in due {
+            match engine.look_back(&channel, since).await {
                 Ok(()) => {
-                    looked.insert(channel.clone(), now);
+                    looked.insert(channel);
                 }
                 Err(error) => {
-                    tracing::debug!(channel = &**channel, %error, "the channel's last message can't be looked for now");
+                    tracing::debug!(channel = &*channel, %error, "the channel's last message can't be looked for now");
+                    looked.remove(&channel);
                 }
             }
         }
@@ -218,16 +256,27 @@ mod tests {
     }
 
     #[test]
-    fn the_store_is_asked_once_and_now_and_then_where_others_write_too() {
-        for (looked_at, is_shared, due) in [
-            (None, false, true),
+    fn the_store_is_counted_now_and_then_where_others_write_too() {
+        for (counted_at, is_shared, due) in [
+            (None, false, false),
             (None, true, true),
             (Some(HOUR), false, false),
             (Some(HOUR), true, true),
             (Some(2 * HOUR - 1), true, false),
         ] {
-            assert_eq!(is_due(looked_at, 2 * HOUR, is_shared), due, "{looked_at:?}");
+            assert_eq!(is_due(counted_at, 2 * HOUR, is_shared), due, "{counted_at:?}");
         }
+    }
+
+    #[test]
+    fn only_channels_that_others_received_something_of_are_looked_at_again() {
+        let counted = |accepted: &[(&str, i64)]| Counted {
+            at: 0,
+            accepted: accepted.iter().map(|(channel, accepted)| (Arc::from(*channel), *accepted)).collect(),
+        };
+        let before = counted(&[("busy", 5), ("gone", 7), ("quiet", 9)]);
+        let after = counted(&[("busy", 6), ("new", 1), ("quiet", 9), ("unused", 0)]);
+        assert_eq!(risen(&before, &after), BTreeSet::from([Arc::from("busy"), Arc::from("new")]));
     }
 
     #[test]
