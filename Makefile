@@ -127,7 +127,7 @@ e2e-objects: ## the rules of Channel and Route, each tried on the API server of 
 smoke: ## images, the sandbox profile, one message there and back (needs Docker)
 	@scripts/smoke
 
-image-sizes: ## build the three images; fail when one is over 20 MB
+image-sizes: ## build the three images; fail when one is over 20 MB, the router's 32
 	@scripts/image-sizes
 
 chaos: ## kill, starve and disconnect the routers on both databases; CHAOS_ROUNDS, CHAOS_STORE, CHAOS_CASE, CHAOS_SEED
