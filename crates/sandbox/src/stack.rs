@@ -8,6 +8,7 @@ mod output;
 mod ports;
 mod ready;
 mod routers;
+mod search;
 
 use std::{
     io,
@@ -65,6 +66,19 @@ pub struct Stack {
     server: Option<Service>,
     simulator: Arc<Simulator>,
     data: Data,
+    searched: bool,
+}
+
+/// A test whose services wrote what they must not fails, whatever it is about.
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if !self.searched || std::thread::panicking() {
+            return;
+        }
+        let outputs = self.routers.iter().chain(&self.server).map(Service::output);
+        let found: Vec<_> = outputs.flat_map(|output| search::leaks(&self.simulator, &output)).collect();
+        assert!(found.is_empty(), "log lines hold what nobody may read there:\n{}", found.join("\n"));
+    }
 }
 
 /// Where the router's database is.

@@ -18,6 +18,7 @@ pub(crate) fn builder() -> StackBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Stack::builder()
         .output(Output::Captured)
+        .search_output()
         .router_env("SEND_UNCERTAIN_WAIT", "1s")
         .router_env("LOG_LEVEL", "info,router=debug")
 }

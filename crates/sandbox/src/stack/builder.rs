@@ -38,6 +38,7 @@ pub struct StackBuilder {
     router_program: Option<(PathBuf, Vec<String>)>,
     routers: usize,
     database: Option<String>,
+    searched: bool,
 }
 
 impl Default for StackBuilder {
@@ -62,6 +63,7 @@ impl Default for StackBuilder {
             lift_limits: true,
             router_program: None,
             routers: 1,
+            searched: false,
             database: None,
         }
     }
@@ -99,6 +101,13 @@ impl StackBuilder {
     /// Gives the processes this process's whole environment, below what the stack itself sets.
     pub fn inherit_env(mut self) -> Self {
         self.inherit_env = true;
+        self
+    }
+
+    /// When the stack is dropped, it panics if a line of its services holds a credential, or a number, a name or a text of
+    /// those who wrote. For tests.
+    pub fn search_output(mut self) -> Self {
+        self.searched = true;
         self
     }
 
@@ -206,7 +215,7 @@ impl StackBuilder {
         let urls: Vec<String> = routers.iter().map(|router| format!("{}/webhook", router.url)).collect();
         simulator.set_router_webhook_urls(&urls);
         simulator.handshake().await;
-        Ok(Stack { routers, server, simulator: Arc::new(simulator), data })
+        Ok(Stack { routers, server, simulator: Arc::new(simulator), data, searched: self.searched })
     }
 
     fn router_settings(
