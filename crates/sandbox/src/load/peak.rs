@@ -68,7 +68,9 @@ pub async fn run(options: &PeakOptions) -> Result<PeakReport, LoadError> {
     let cluster = Cluster::for_mode(options.mode)?;
     let stack = cluster.builder(execute::builder(options.mode, 0)?)?.start().await?;
     let tally = Arc::new(Tally::new(plan, capacity));
-    let sent = Arc::new(Sent::new(options.status_webhooks.div_ceil(options.message_webhooks)));
+    // Half as many again as the rate asks for: under this load replies are seconds behind, and no status may be lacking.
+    let each = options.status_webhooks.div_ceil(options.message_webhooks);
+    let sent = Arc::new(Sent::new(each + each / 2));
     let watch = Watch { tally: Arc::clone(&tally), sent: Arc::clone(&sent) };
     stack.simulator().observe(Arc::new(watch));
     let before = Processes::look(&stack);
