@@ -21,9 +21,9 @@ use super::{
     statuses::{ADOPT_ORPHANS, Advance, Asked},
     tally::Tallies,
     text::{Text, clean_contact},
-    writer::Batch,
+    writer::{Answers, Batch, OfPeople, with_people},
 };
-use crate::store::{Accepted, Contact, Delivery, Depth, Queue, Standing, StoreError};
+use crate::store::{Accepted, Contact, Delivery, Queue, Standing, StoreError};
 
 const BEGIN: &str = "BEGIN";
 const COMMIT: &str = "COMMIT";
@@ -72,22 +72,10 @@ impl Batch for Accepts {
         messages.len() + statuses.len() + echoes.len() + events.len()
     }
 
-    async fn apply(
-        &mut self,
-        session: &Session,
-        calls: &[AcceptCall],
-    ) -> Result<(Vec<Result<Accepted, StoreError>>, Depth), Failure> {
+    async fn apply(&mut self, session: &Session, calls: &[AcceptCall]) -> Result<Answers<Accepted>, Failure> {
         let wanted = calls.iter().map(|call| call.claim_limit.min(call.delivery.messages.len())).sum();
         self.tokens.fill(session, wanted).await?;
-        match self.attempt(session, calls, false).await? {
-            Some(done) => Ok(done),
-            // Somebody is new, or has changed: nobody else may look at the contacts of the channel meanwhile.
-            None => {
-                session.run("ROLLBACK").await?;
-                let done = self.attempt(session, calls, true).await?;
-                done.ok_or(Failure::Odd("a contact has no conversation"))
-            }
-        }
+        with_people(self, session, calls).await
     }
 
     fn answer(&self, call: AcceptCall, result: Result<Accepted, StoreError>) {
@@ -105,14 +93,14 @@ impl Batch for Accepts {
     }
 }
 
-impl Accepts {
-    /// `None` when contacts have to be changed and `alone` is false; the transaction is open then.
+#[async_trait]
+impl OfPeople for Accepts {
     async fn attempt(
         &mut self,
         session: &Session,
         calls: &[AcceptCall],
         alone: bool,
-    ) -> Result<Option<(Vec<Result<Accepted, StoreError>>, Depth)>, Failure> {
+    ) -> Result<Option<Answers<Accepted>>, Failure> {
         let keys = Keys::of(calls);
         let people = People::of(contacts(calls));
         let asked = Asked::of(calls.iter().flat_map(|call| &call.delivery.statuses));

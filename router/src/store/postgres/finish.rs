@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
+pub(super) use self::columns::first_item;
 use self::columns::{Columns, Dead, LetGo, Replies};
-pub(super) use self::columns::{OUTBOUND, first_item};
 use super::{
     Reply, Shared,
     accept::NEW_SEQS,
@@ -248,7 +248,7 @@ impl Ends {
             let params: Params<'_> =
                 vec![&outbox, &replies.lanes, &replies.tokens, &lease_micros, &self.shared.owner];
             lanes_at = Some(pipe.push(OPEN_LANES, params).await);
-            replies.push(&mut pipe, &outbox, &now).await;
+            replies.push(&mut pipe, &now).await;
         }
         ends.push(&mut pipe, &queue, &now).await;
         let_go.push(&mut pipe, &queue).await;

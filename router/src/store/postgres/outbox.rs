@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::{
     accept::{NEW_SEQS, WORK},
-    finish::OUTBOUND,
     jobs::Scope,
     lanes::OPEN_LANES,
     session::{Failure, Params, Pipe, numbers},
@@ -20,6 +19,12 @@ use super::{
 use crate::store::{MessageId, Micros, NewOutbound, Queue, Remedies, Trace, Undelivered};
 
 const OUTBOX: i16 = Queue::Outbox as i16;
+
+const OUTBOUND: &str =
+    "INSERT INTO message (direction, state, created_at, seq, id, conversation, type, payload,
+         correlation, route, trace)
+     SELECT 'out', 'queued', $1, * FROM UNNEST($2::bigint[], $3::uuid[], $4::bigint[], $5::text[], $6::text[],
+         $7::uuid[], $8::text[], $9::bytea[])";
 
 /// A message and where it goes.
 pub(super) struct Outgoing<'a> {
@@ -32,7 +37,6 @@ pub(super) struct Outgoing<'a> {
 /// Messages with their numbers, as columns for the statements.
 #[derive(Default)]
 pub(super) struct Numbered<'a> {
-    now: Micros,
     pub(super) seqs: Vec<i64>,
     ids: Vec<Uuid>,
     conversations: Vec<i64>,
@@ -45,37 +49,42 @@ pub(super) struct Numbered<'a> {
 }
 
 impl<'a> Numbered<'a> {
-    /// Counts them, too.
     pub(super) fn of(
         outgoing: &[Outgoing<'a>],
-        seqs: Vec<i64>,
-        now: Micros,
+        seqs: &[i64],
         tallies: &mut Tallies,
     ) -> Result<Self, Failure> {
         if seqs.len() != outgoing.len() {
             return Err(Failure::Odd("there are fewer numbers than messages"));
         }
-        let mut numbered = Self { now, seqs, ..Self::default() };
-        for Outgoing { conversation, channel, message, correlation } in outgoing {
-            let bytes = message.payload.len() as i64;
-            numbered.ids.push(message.id.0);
-            numbered.conversations.push(*conversation);
-            numbered.types.push(Text(&message.message_type));
-            numbered.payloads.push(Text(&message.payload));
-            numbered.correlations.push(*correlation);
-            numbered.routes.push(message.route.as_deref().map(Text));
-            numbered.traces.push(message.trace.map(Trace::to_bytes));
-            numbered.bytes.push(bytes);
-            let tally = tallies.of(channel);
-            tally.queued += 1;
-            tally.count(Queue::Outbox, 1, bytes);
+        let mut numbered = Self::default();
+        for (one, seq) in outgoing.iter().zip(seqs) {
+            numbered.add(one, *seq, tallies);
         }
         Ok(numbered)
     }
 
-    pub(super) async fn push<'s>(&'s self, pipe: &mut Pipe<'s>) {
+    /// Counts it, too.
+    pub(super) fn add(&mut self, one: &Outgoing<'a>, seq: i64, tallies: &mut Tallies) {
+        let Outgoing { conversation, channel, message, correlation } = one;
+        let bytes = message.payload.len() as i64;
+        self.seqs.push(seq);
+        self.ids.push(message.id.0);
+        self.conversations.push(*conversation);
+        self.types.push(Text(&message.message_type));
+        self.payloads.push(Text(&message.payload));
+        self.correlations.push(*correlation);
+        self.routes.push(message.route.as_deref().map(Text));
+        self.traces.push(message.trace.map(Trace::to_bytes));
+        self.bytes.push(bytes);
+        let tally = tallies.of(channel);
+        tally.queued += 1;
+        tally.count(Queue::Outbox, 1, bytes);
+    }
+
+    pub(super) async fn push<'s>(&'s self, pipe: &mut Pipe<'s>, now: &'s Micros) {
         let params: Params<'s> = vec![
-            &self.now,
+            now,
             &self.seqs,
             &self.ids,
             &self.conversations,
@@ -164,9 +173,9 @@ pub(super) async fn take_undelivered(
         let mut pipe = scope.session.pipe();
         let (_, seqs) = lanes.push(&mut pipe, &lease, &scope.shared.owner).await;
         let seqs = numbers(&pipe.answers().await?.take(seqs))?;
-        let numbered = Numbered::of(&outgoing, seqs, now, scope.tallies)?;
+        let numbered = Numbered::of(&outgoing, &seqs, scope.tallies)?;
         let mut pipe = scope.session.pipe();
-        numbered.push(&mut pipe).await;
+        numbered.push(&mut pipe, &now).await;
         pipe.answers().await?;
         scope.shared.ring();
         scope.shared.tell_others();

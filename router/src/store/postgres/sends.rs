@@ -21,10 +21,10 @@ use super::{
     session::{Failure, Session, numbers},
     tally::Tallies,
     text::clean_contact,
-    writer::Batch,
+    writer::{Answers, Batch, OfPeople, with_people},
 };
 use crate::store::{
-    Claim, Contact, Depth, Enqueued, Idempotency, Lease, MessageId, NewSend, Queue, Standing, StoreError,
+    Claim, Contact, Enqueued, Idempotency, Lease, MessageId, NewSend, Queue, Standing, StoreError,
 };
 
 /// A key that another router is just using is waited for.
@@ -47,8 +47,6 @@ pub(super) struct Sends {
     pub(super) tokens: Tokens,
 }
 
-type Answers = (Vec<Result<Enqueued, StoreError>>, Depth);
-
 #[async_trait]
 impl Batch for Sends {
     type Call = SendCall;
@@ -60,18 +58,10 @@ impl Batch for Sends {
         Some(i64::from_be_bytes(*key.0.first_chunk()?))
     }
 
-    async fn apply(&mut self, session: &Session, calls: &[SendCall]) -> Result<Answers, Failure> {
+    async fn apply(&mut self, session: &Session, calls: &[SendCall]) -> Result<Answers<Enqueued>, Failure> {
         let wanted = calls.iter().filter(|call| call.claim).count();
         self.tokens.fill(session, wanted).await?;
-        match self.attempt(session, calls, false).await? {
-            Some(done) => Ok(done),
-            // Somebody is new, or has changed: nobody else may look at the contacts of the channel meanwhile.
-            None => {
-                session.run("ROLLBACK").await?;
-                let done = self.attempt(session, calls, true).await?;
-                done.ok_or(Failure::Odd("a contact has no conversation"))
-            }
-        }
+        with_people(self, session, calls).await
     }
 
     fn answer(&self, call: SendCall, result: Result<Enqueued, StoreError>) {
@@ -86,14 +76,14 @@ impl Batch for Sends {
     }
 }
 
-impl Sends {
-    /// `None` when contacts have to be changed and `alone` is false; the transaction is open then.
+#[async_trait]
+impl OfPeople for Sends {
     async fn attempt(
         &mut self,
         session: &Session,
         calls: &[SendCall],
         alone: bool,
-    ) -> Result<Option<Answers>, Failure> {
+    ) -> Result<Option<Answers<Enqueued>>, Failure> {
         let now = self.shared.clock.now();
         let contacts: Vec<Arc<Contact>> =
             calls.iter().map(|call| clean_contact(&call.send.contact)).collect();
@@ -149,7 +139,9 @@ impl Sends {
         }
         self.write(session, calls, verdicts, &book, &standings).await.map(Some)
     }
+}
 
+impl Sends {
     async fn write(
         &mut self,
         session: &Session,
@@ -157,7 +149,7 @@ impl Sends {
         verdicts: Vec<Verdict>,
         book: &Book,
         standings: &HashMap<i64, Standing>,
-    ) -> Result<Answers, Failure> {
+    ) -> Result<Answers<Enqueued>, Failure> {
         let (now, lease_time) = (self.shared.clock.now(), self.shared.lease_micros());
         let mut outgoing = Vec::new();
         let mut forgotten = Vec::new();
@@ -195,12 +187,12 @@ impl Sends {
         let seqs = numbers(&answers.take(places.map(|(_, seqs)| seqs)))?;
 
         let mut tallies = Tallies::default();
-        let numbered = Numbered::of(&outgoing, seqs, now, &mut tallies)?;
+        let numbered = Numbered::of(&outgoing, &seqs, &mut tallies)?;
         let depth = tallies.depth();
         let tally = tallies.columns(self.shared.slot("sends"));
         let mut pipe = session.pipe();
         if !outgoing.is_empty() {
-            numbered.push(&mut pipe).await;
+            numbered.push(&mut pipe, &now).await;
         }
         if let Some(tally) = &tally {
             tally.push(&mut pipe).await;

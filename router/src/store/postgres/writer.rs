@@ -32,6 +32,9 @@ const ATTEMPTS: usize = 6;
 /// Between attempts to connect; calls that come meanwhile are refused at once.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
+/// What became of each call, in order, and by how much the queues changed.
+pub(super) type Answers<T> = (Vec<Result<T, StoreError>>, Depth);
+
 /// What a kind of writer does with its calls.
 #[async_trait]
 pub(super) trait Batch: Send + 'static {
@@ -62,7 +65,7 @@ pub(super) trait Batch: Send + 'static {
         &mut self,
         session: &Session,
         calls: &[Self::Call],
-    ) -> Result<(Vec<Result<Self::Done, StoreError>>, Depth), Failure>;
+    ) -> Result<Answers<Self::Done>, Failure>;
 
     fn answer(&self, call: Self::Call, result: Result<Self::Done, StoreError>);
 
@@ -70,6 +73,33 @@ pub(super) trait Batch: Send + 'static {
     async fn put_right(&mut self, _session: &Session) -> Result<(), Failure> {
         Ok(())
     }
+}
+
+/// Batches that are about people, most of whom are known.
+#[async_trait]
+pub(super) trait OfPeople: Batch {
+    /// `None` when contacts have to be changed and `alone` is false; the transaction is open then.
+    async fn attempt(
+        &mut self,
+        session: &Session,
+        calls: &[Self::Call],
+        alone: bool,
+    ) -> Result<Option<Answers<Self::Done>>, Failure>;
+}
+
+/// [`Batch::apply`] for them: together with others, and alone only where somebody is new or has changed. Nobody else may
+/// look at the contacts of the channel meanwhile.
+pub(super) async fn with_people<B: OfPeople>(
+    batch: &mut B,
+    session: &Session,
+    calls: &[B::Call],
+) -> Result<Answers<B::Done>, Failure> {
+    if let Some(done) = batch.attempt(session, calls, false).await? {
+        return Ok(done);
+    }
+    session.run("ROLLBACK").await?;
+    let done = batch.attempt(session, calls, true).await?;
+    done.ok_or(Failure::Odd("a contact has no conversation"))
 }
 
 pub(super) struct Writer<B: Batch> {

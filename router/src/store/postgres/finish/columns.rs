@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        accept::WORK,
         lanes::clock,
+        outbox::{Numbered, Outgoing},
         session::{Failure, Params, Pipe, Session, numbers},
         statuses::ADOPT_ORPHANS,
         tally::Tallies,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::store::{
     Attempt, Doubt, Item, Lease, MessageId, Micros, NewOutbound, OpenedOutbox, Outcome, Queue, Refusal,
-    Standing, Trace,
+    Standing,
 };
 
 pub(in crate::store::postgres) const END_INBOUND: &str =
@@ -43,12 +43,6 @@ const SURVIVE: &str = "UPDATE message SET doubt = $2 WHERE seq = ANY($1)";
 
 const BURY: &str = "INSERT INTO dead_letter (queue, died_at, seq, conversation, reason, error, attempts)
      SELECT $1, $2, * FROM UNNEST($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::int[])";
-
-pub(in crate::store::postgres) const OUTBOUND: &str =
-    "INSERT INTO message (direction, state, created_at, seq, id, conversation, type, payload,
-         correlation, route, trace)
-     SELECT 'out', 'queued', $1, * FROM UNNEST($2::bigint[], $3::uuid[], $4::bigint[], $5::text[], $6::text[],
-         $7::uuid[], $8::text[], $9::bytea[])";
 
 pub(in crate::store::postgres) const CERTAIN: &str =
     "UPDATE lane SET uncertain = false WHERE queue = $1 AND conversation = ANY($2)";
@@ -204,21 +198,13 @@ pub(super) struct Replies<'a> {
     pub(super) firsts: BTreeMap<i64, (i64, i64, &'a NewOutbound, Uuid)>,
     pub(super) lanes: Vec<i64>,
     pub(super) tokens: Vec<i64>,
-    pub(super) seqs: Vec<i64>,
-    pub(super) ids: Vec<Uuid>,
-    pub(super) conversations: Vec<i64>,
-    pub(super) types: Vec<Text<'a>>,
-    pub(super) payloads: Vec<Text<'a>>,
-    pub(super) correlations: Vec<Uuid>,
-    pub(super) routes: Vec<Option<Text<'a>>>,
-    pub(super) traces: Vec<Option<Vec<u8>>>,
-    pub(super) bytes: Vec<i64>,
+    messages: Numbered<'a>,
 }
 
 impl<'a> Replies<'a> {
     pub(super) fn add(
         &mut self,
-        (conversation, lane, token): (i64, &Held, i64),
+        (conversation, lane, token): (i64, &'a Held, i64),
         cause: &Item,
         messages: &'a [NewOutbound],
         seqs: &mut impl Iterator<Item = i64>,
@@ -226,19 +212,9 @@ impl<'a> Replies<'a> {
     ) {
         for (message, seq) in messages.iter().zip(seqs) {
             self.firsts.entry(conversation).or_insert((token, seq, message, cause.correlation.0));
-            self.seqs.push(seq);
-            self.ids.push(message.id.0);
-            self.conversations.push(conversation);
-            self.types.push(Text(&message.message_type));
-            self.payloads.push(Text(&message.payload));
-            self.correlations.push(cause.correlation.0);
-            self.routes.push(message.route.as_deref().map(Text));
-            self.traces.push(message.trace.map(Trace::to_bytes));
-            let bytes = message.payload.len() as i64;
-            self.bytes.push(bytes);
-            let tally = tallies.of(&lane.channel);
-            tally.queued += 1;
-            tally.count(Queue::Outbox, 1, bytes);
+            let correlation = cause.correlation.0;
+            let outgoing = Outgoing { conversation, channel: &lane.channel, message, correlation };
+            self.messages.add(&outgoing, seq, tallies);
         }
     }
 
@@ -249,20 +225,8 @@ impl<'a> Replies<'a> {
         }
     }
 
-    pub(super) async fn push<'s>(&'s self, pipe: &mut Pipe<'s>, outbox: &'s i16, now: &'s Micros) {
-        let params: Params<'s> = vec![
-            now,
-            &self.seqs,
-            &self.ids,
-            &self.conversations,
-            &self.types,
-            &self.payloads,
-            &self.correlations,
-            &self.routes,
-            &self.traces,
-        ];
-        pipe.push(OUTBOUND, params).await;
-        pipe.push(WORK, vec![outbox, &self.conversations, &self.seqs, &self.bytes]).await;
+    pub(super) async fn push<'s>(&'s self, pipe: &mut Pipe<'s>, now: &'s Micros) {
+        self.messages.push(pipe, now).await;
     }
 
     /// By conversation: the lane that was opened and leased, or that it waits for somebody.
