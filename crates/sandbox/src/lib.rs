@@ -3,6 +3,7 @@
 
 pub mod chaos;
 pub mod cli;
+mod collector;
 pub mod load;
 pub mod observe;
 pub mod postgres;

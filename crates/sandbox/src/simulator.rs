@@ -220,6 +220,11 @@ impl Simulator {
         self.shared.records.webhooks()
     }
 
+    /// The bodies that were injected so far, if the options say that they are kept.
+    pub fn injected(&self) -> Vec<Bytes> {
+        self.shared.records.injected()
+    }
+
     pub fn backend_requests(&self) -> Vec<BackendRequest> {
         self.shared.backend.all()
     }

@@ -9,6 +9,7 @@ mod ports;
 mod ready;
 mod routers;
 mod search;
+mod searched;
 
 use std::{
     io,
@@ -26,6 +27,7 @@ use child::Service;
 pub(crate) use child::watch_over;
 pub use output::Output;
 pub(crate) use ports::free as free_port;
+use searched::Searched;
 
 use crate::simulator::{InjectError, Signing, Simulator, StartError, WebhookAnswer};
 
@@ -66,18 +68,17 @@ pub struct Stack {
     server: Option<Service>,
     simulator: Arc<Simulator>,
     data: Data,
-    searched: bool,
+    searched: Option<Searched>,
 }
 
-/// A test whose services wrote what they must not fails, whatever it is about.
+/// A test whose services told what they must not fails, whatever it is about.
 impl Drop for Stack {
     fn drop(&mut self) {
-        if !self.searched || std::thread::panicking() {
+        if std::thread::panicking() {
             return;
         }
-        let outputs = self.routers.iter().chain(&self.server).map(Service::output);
-        let found: Vec<_> = outputs.flat_map(|output| search::leaks(&self.simulator, &output)).collect();
-        assert!(found.is_empty(), "log lines hold what nobody may read there:\n{}", found.join("\n"));
+        let found = self.leaks();
+        assert!(found.is_empty(), "the services tell what nobody may read there:\n{}", found.join("\n"));
     }
 }
 

@@ -109,7 +109,7 @@ impl Compiler {
 
         let numbers = of_kind(Kind::Channel).filter_map(channels::number);
         // What could not be read may be a channel.
-        let awaits_any = !snapshot.problems.is_empty()
+        let awaits_any = snapshot.may_lack_channel
             || channels.iter().any(|it| it.in_use.is_none() && channels::number(it.object).is_none());
         let table = Table::new(built, built_routes)?.awaiting(numbers, awaits_any);
         let held = routes.iter().filter(|route| !route.is_idle);

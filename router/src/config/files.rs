@@ -43,15 +43,15 @@ impl Folder {
         paths.retain(|path| is_ours(path));
         paths.sort();
         let mut files = BTreeMap::new();
-        let mut problems = Vec::new();
+        let mut snapshot = Snapshot::default();
         for path in paths {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let read = read_file(&path, &name);
             let objects = with_what_was_there(read.objects, &read.problems, self.last.remove(&name));
-            problems.extend(read.problems);
+            snapshot.problems.extend(read.problems);
+            snapshot.may_lack_channel |= read.may_lack_channel;
             files.insert(name, objects);
         }
-        let mut snapshot = Snapshot { objects: Vec::new(), problems };
         let all = || files.values().flatten();
         for object in all().filter(|object| object.stale.is_none()) {
             snapshot.include(object.clone());
@@ -69,13 +69,13 @@ impl Folder {
 fn read_file(path: &Path, name: &str) -> Snapshot {
     let mut snapshot = Snapshot::default();
     match text(path) {
-        Err(error) => snapshot.problems.push(format!("{name}: can't be read: {error}")),
+        Err(error) => snapshot.unreadable(format!("{name}: can't be read: {error}")),
         // An editor that is about to write, or a disk that was full: whoever wants an object gone removes its file.
         Ok(text) if text.trim().is_empty() => {
-            snapshot.problems.push(format!("{name}: is empty: write an object, or remove the file"));
+            snapshot.unreadable(format!("{name}: is empty: write an object, or remove the file"));
         }
         Ok(text) => match serde_saphyr::from_multiple::<Value>(&text) {
-            Err(error) => snapshot.problems.push(format!("{name}: is not YAML: {}", first_line(&error))),
+            Err(error) => snapshot.unreadable(format!("{name}: is not YAML: {}", first_line(&error))),
             Ok(documents) => {
                 for (position, document) in documents.into_iter().enumerate() {
                     // An empty document between two lines of hyphens.

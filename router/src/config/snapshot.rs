@@ -58,25 +58,46 @@ pub struct Snapshot {
     pub objects: Vec<Object>,
     /// What is no object of ours at all, as lines for people: such as a file that is not YAML.
     pub problems: Vec<String>,
+    /// One of the problems may be with a channel that nobody can read. Others' objects that lie here by mistake are none.
+    pub may_lack_channel: bool,
 }
 
 impl Snapshot {
+    /// Something could not be read, whatever it is.
+    pub fn unreadable(&mut self, problem: String) {
+        self.problems.push(problem);
+        self.may_lack_channel = true;
+    }
+
     /// Takes a document in, or says what keeps it from being one of our objects.
     pub fn add(&mut self, value: Value, origin: &str) {
+        let is_others = is_others(&value);
         match object(value, origin.to_owned()) {
             Ok(object) => self.include(object),
-            Err(problem) => self.problems.push(format!("{origin}: {problem}")),
+            Err(problem) if is_others => self.problems.push(format!("{origin}: {problem}")),
+            Err(problem) => self.unreadable(format!("{origin}: {problem}")),
         }
     }
 
     /// Takes an object in, unless there is one of that kind and name already.
     pub fn include(&mut self, object: Object) {
         if let Some(other) = self.objects.iter().find(|other| other.id == object.id) {
-            self.problems.push(format!("{}: {} is in {} already", object.origin, object.id, other.origin));
+            let problem = format!("{}: {} is in {} already", object.origin, object.id, other.origin);
+            self.unreadable(problem);
         } else {
             self.objects.push(object);
         }
     }
+}
+
+/// A Secret, a Kustomization: an object of another group and with a name that is none of our kinds. With only one of them
+/// it may be one of ours with a slip in it.
+fn is_others(value: &Value) -> bool {
+    let group = |api_version: &str| api_version.split_once('/').map(|(group, _)| group.to_owned());
+    let is_other_group = value["apiVersion"].as_str().is_some_and(|it| group(it) != group(API_VERSION));
+    let is_other_kind =
+        value["kind"].as_str().is_some_and(|it| Kind::ALL.iter().all(|kind| kind.as_str() != it));
+    is_other_group && is_other_kind
 }
 
 fn object(value: Value, origin: String) -> Result<Object, String> {
@@ -130,22 +151,36 @@ mod tests {
     #[test]
     fn what_is_none_of_ours_is_named() {
         let metadata = json!({"name": "a"});
-        for (value, says) in [
-            (json!([]), "is no object"),
-            (json!({"kind": "Channel"}), "no apiVersion"),
-            (json!({"apiVersion": "v1", "kind": "Secret"}), "has the apiVersion v1"),
-            (json!({"apiVersion": API_VERSION, "metadata": metadata}), "has no kind"),
-            (json!({"apiVersion": API_VERSION, "kind": "Chanel", "metadata": metadata}), "the kind Chanel"),
-            (json!({"apiVersion": API_VERSION, "kind": "Channel"}), "metadata.name"),
+        let slip = "whatsapp-routr.dev/v1alpha1";
+        for (value, says, may_be_channel) in [
+            (json!([]), "is no object", true),
+            (json!({"kind": "Channel"}), "no apiVersion", true),
+            (json!({"apiVersion": "v1", "kind": "Secret"}), "has the apiVersion v1", false),
+            (
+                json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}),
+                "kustomize",
+                false,
+            ),
+            (json!({"apiVersion": "v1", "metadata": metadata}), "has the apiVersion v1", true),
+            (json!({"apiVersion": slip, "kind": "Channel", "metadata": metadata}), "routr", true),
+            (json!({"apiVersion": API_VERSION, "metadata": metadata}), "has no kind", true),
+            (
+                json!({"apiVersion": API_VERSION, "kind": "Chanel", "metadata": metadata}),
+                "the kind Chanel",
+                true,
+            ),
+            (json!({"apiVersion": API_VERSION, "kind": "Channel"}), "metadata.name", true),
             (
                 json!({"apiVersion": API_VERSION, "kind": "Channel", "metadata": {"name": "-a"}}),
                 "metadata.name",
+                true,
             ),
         ] {
             let mut snapshot = Snapshot::default();
             snapshot.add(value, "x.yaml, document 1");
             assert!(snapshot.objects.is_empty());
             assert!(snapshot.problems[0].contains(says), "{says}: {:?}", snapshot.problems);
+            assert_eq!(snapshot.may_lack_channel, may_be_channel, "{says}");
         }
     }
 

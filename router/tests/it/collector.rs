@@ -21,6 +21,7 @@ use opentelemetry_proto::tonic::{
     trace::v1::{Span, status::StatusCode},
 };
 use prost::Message as _;
+use sandbox::stack::Stack;
 use tokio::net::TcpListener;
 
 use crate::harness::PATIENCE;
@@ -149,6 +150,11 @@ impl Collector {
     /// All that ever came in, as text.
     pub(crate) fn as_text(&self) -> String {
         format!("{:?}", self.requests.lock().unwrap())
+    }
+
+    /// Searches it as every stack searches what comes to its own collector.
+    pub(crate) fn search(&self, stack: &Stack) {
+        assert_eq!(stack.leaks_in("a span", &self.as_text()), Vec::<String>::new());
     }
 
     /// Waits until what came in is enough.

@@ -8,22 +8,8 @@ use serde_json::Value;
 
 use crate::{
     api_client::{KEY, call, with_keys},
-    harness::{PATIENCE, PHONE_NUMBER_ID, echoed, get, metric, replies, webhook},
+    harness::{PATIENCE, PHONE_NUMBER_ID, channel_object, echoed, get, metric, replies, webhook},
 };
-
-const CHANNEL: &str = "
-apiVersion: whatsapp-router.dev/v1alpha1
-kind: Channel
-metadata: {name: support}
-spec:
-  provider: WhatsAppCloud
-  phoneNumberId: \"106540352242922\"
-  accessTokenRef: {name: default, key: access-token}
-  verification:
-    verifyTokenRef: {name: default, key: verify-token}
-    appSecretRef: {name: default, key: app-secret}
-  limits: {messagesPerSecond: 1000, pairBurst: 1000}
-";
 
 /// The first rule takes what begins with `order`.
 fn routes(orders: &str, rest: &str) -> String {
@@ -54,7 +40,7 @@ fn write(folder: &Path, name: &str, text: &str) {
 /// A router with these objects; the server answers what its backends are, the simulator's own backend is beside it.
 async fn start(folder: &Path) -> Stack {
     // Addresses are known only when everything runs, so the routes come afterwards.
-    write(folder, "channel.yaml", CHANNEL);
+    write(folder, "channel.yaml", &channel_object("support"));
     with_keys().config_dir(folder).start().await.unwrap()
 }
 
@@ -174,7 +160,7 @@ async fn the_work_of_a_channel_that_is_taken_away_waits_for_it() {
     assert_eq!((&ledger["inbox"]["in_flight"], &ledger["balanced"]), (&1.into(), &true.into()));
     assert_eq!(stack.simulator().messages().len(), 0);
 
-    write(folder.path(), "channel.yaml", CHANNEL);
+    write(folder.path(), "channel.yaml", &channel_object("support"));
     until(&stack, "/api/v1/routes", is_programmed).await;
     let answered = replies(&stack, 1).await;
     assert_eq!(echoed(&answered[0].text), "anybody there?");
@@ -183,8 +169,8 @@ async fn the_work_of_a_channel_that_is_taken_away_waits_for_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_for_a_channel_whose_secret_comes_later() {
     let (folder, secrets) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    write(folder.path(), "channel.yaml", CHANNEL);
-    let second = CHANNEL
+    write(folder.path(), "channel.yaml", &channel_object("support"));
+    let second = channel_object("support")
         .replace("support", "second")
         .replace("106540352242922", "200")
         .replace("accessTokenRef: {name: default", "accessTokenRef: {name: second");
@@ -237,7 +223,7 @@ async fn nothing_is_lost_for_a_channel_whose_secret_comes_later() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_route_can_not_take_yet_waits_for_it_and_is_answered_by_no_other() {
     let (folder, secrets) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    write(folder.path(), "channel.yaml", CHANNEL);
+    write(folder.path(), "channel.yaml", &channel_object("support"));
     let secrets_dir = secrets.path().to_string_lossy();
     let stack =
         with_keys().config_dir(folder.path()).router_env("SECRETS_DIR", secrets_dir).start().await.unwrap();

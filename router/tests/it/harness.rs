@@ -23,6 +23,25 @@ pub(crate) fn builder() -> StackBuilder {
         .router_env("LOG_LEVEL", "info,router=debug")
 }
 
+/// The channel that the environment would make, as a file of `CONFIG_DIR`, under this name.
+pub(crate) fn channel_object(name: &str) -> String {
+    format!(
+        "
+apiVersion: whatsapp-router.dev/v1alpha1
+kind: Channel
+metadata: {{name: \"{name}\"}}
+spec:
+  provider: WhatsAppCloud
+  phoneNumberId: \"{PHONE_NUMBER_ID}\"
+  accessTokenRef: {{name: default, key: access-token}}
+  verification:
+    verifyTokenRef: {{name: default, key: verify-token}}
+    appSecretRef: {{name: default, key: app-secret}}
+  limits: {{messagesPerSecond: 1000, pairBurst: 1000}}
+"
+    )
+}
+
 pub(crate) async fn start() -> Stack {
     builder().start().await.unwrap()
 }

@@ -27,6 +27,7 @@ mod load;
 mod migration;
 mod pacing;
 mod privacy;
+mod searched;
 mod secrets;
 mod series;
 mod startup;

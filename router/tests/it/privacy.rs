@@ -9,7 +9,9 @@ use serde_json::json;
 
 use crate::{
     collector::{Collector, Seen},
-    harness::{PATIENCE, builder, envelope, faults, get, idle, now, text_message, value, webhook},
+    harness::{
+        PATIENCE, builder, channel_object, envelope, faults, get, idle, now, text_message, value, webhook,
+    },
 };
 
 const NUMBERS: [&str; 4] = ["15557310001", "15557310002", "15557310003", "15557310004"];
@@ -35,19 +37,6 @@ const SECRETS: [&str; 5] = [
 
 /// Texts that begin with this go to the simulator's backend, which refuses on demand; the server answers the rest.
 const REFUSED: &str = "powidltascherl";
-
-const CHANNEL: &str = "
-apiVersion: whatsapp-router.dev/v1alpha1
-kind: Channel
-metadata: {name: default}
-spec:
-  provider: WhatsAppCloud
-  phoneNumberId: \"106540352242922\"
-  accessTokenRef: {name: default, key: access-token}
-  verification:
-    verifyTokenRef: {name: default, key: verify-token}
-    appSecretRef: {name: default, key: app-secret}
-";
 
 fn write_objects(folder: &Path, server: &str, simulator: &str) {
     let route = format!(
@@ -76,7 +65,7 @@ async fn nothing_of_people_and_no_secret_is_in_logs_spans_or_metrics() {
     let collector = Collector::start().await;
     let logs = tempfile::tempdir().unwrap();
     let objects = tempfile::tempdir().unwrap();
-    std::fs::write(objects.path().join("channel.yaml"), CHANNEL).unwrap();
+    std::fs::write(objects.path().join("channel.yaml"), channel_object("default")).unwrap();
     let [access, app, verify, key, signing] = SECRETS;
     let signing = format!("whsec_{signing}");
     let mut builder = builder()

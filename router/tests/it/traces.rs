@@ -87,6 +87,7 @@ async fn one_message(protocol: &str) {
         assert!(line.contains(&correlation) && line.contains(&trace_id), "{line}");
     }
     assert_eq!(metric(&stack, "whatsapp_router_telemetry_export_failures_total").await, 0.0);
+    collector.search(&stack);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,6 +122,7 @@ async fn several_messages_of_a_webhook_have_a_trace_each_that_leads_back() {
         assert_eq!((count(own, PROCESS), count(own, GRAPH), count(own, SEND)), (1, 1, 1), "{}", tree(own));
         assert_ne!(process.span.trace_id, webhook.span.trace_id);
     }
+    collector.search(&stack);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,6 +148,7 @@ async fn a_trace_goes_on_after_a_kill() {
     assert!(!failed.is_empty() && answered.len() == 1, "{}", tree(&spans));
     assert_eq!(answered[0].attribute("http.request.resend_count"), failed.len().to_string());
     assert!(failed.iter().all(|span| !span.attribute("error.type").is_empty()));
+    collector.search(&stack);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,6 +176,7 @@ async fn what_is_given_up_is_an_error_and_told_even_when_not_sampled() {
             assert_eq!(trace, correlation);
             assert_eq!(query::<i64>(&stack, "SELECT count(*) FROM message WHERE trace IS NOT NULL"), 0);
         }
+        collector.search(&stack);
     }
 }
 
@@ -214,6 +218,7 @@ async fn only_callers_with_a_key_name_their_trace() {
     assert_eq!(api.attribute("http.response.status_code"), "202", "the refused call is not told");
     assert!(the(&spans, ROUTER, SEND).is_child_of(api));
     collector.wait_for("the refused webhook", |all| all.iter().any(|span| span.name() == WEBHOOK)).await;
+    collector.search(&stack);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,7 +254,7 @@ async fn a_collector_that_is_gone_costs_a_counter_and_a_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_endpoint_nothing_is_traced() {
-    let stack: Stack = builder().start().await.unwrap();
+    let stack: Stack = builder().router_env("OTEL_EXPORTER_OTLP_ENDPOINT", "").start().await.unwrap();
     stack.webhook(webhook(&[("15550100001", "wamid.1", "hello")])).await.unwrap();
     replies(&stack, 1).await;
     assert_eq!(query::<i64>(&stack, "SELECT count(*) FROM message WHERE trace IS NOT NULL"), 0);

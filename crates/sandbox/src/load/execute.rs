@@ -12,7 +12,7 @@ use super::{
     process::Usage,
     report::{Idle, Report, Used},
     tally::Tally,
-    watched::Collector,
+    watched::Watcher,
 };
 use crate::{
     postgres,
@@ -40,9 +40,9 @@ pub async fn run(options: &LoadOptions) -> Result<Report, LoadError> {
     let mut watch = None;
     let mut builder = builder(options.mode, options.statuses)?;
     if let Some(share) = options.traces {
-        let collector = Collector::start().await.map_err(LoadError::Collector)?;
-        builder = collector.told_to(builder, share);
-        watch = Some((collector, share));
+        let watcher = Watcher::start().map_err(LoadError::Collector)?;
+        builder = watcher.told_to(builder, share);
+        watch = Some((watcher, share));
     }
     let stack = cluster.builder(builder)?.start().await?;
     let tally = Arc::new(Tally::new(plan, capacity));
@@ -52,9 +52,9 @@ pub async fn run(options: &LoadOptions) -> Result<Report, LoadError> {
     let before = Processes::look(&stack);
     let idle =
         Idle { ready_ms: stack.router_ready_after().as_millis(), router_rss_kib: before.router.rss_kib };
-    if let Some((collector, _)) = &mut watch {
+    if let Some((watcher, _)) = &mut watch {
         let services = [Some(stack.router_url()), stack.server_url()];
-        collector.scrape(services.into_iter().flatten().map(str::to_owned).collect());
+        watcher.scrape(services.into_iter().flatten().map(str::to_owned).collect());
     }
     let target = generator::Target::new(address(stack.router_url()), stack.simulator().options());
     generator::run(target, plan, &tally, options.duration, options.open_loop).await;
@@ -67,7 +67,7 @@ pub async fn run(options: &LoadOptions) -> Result<Report, LoadError> {
         sandbox: after.own - before.own,
     };
     let statuses = stack.simulator().statuses_accepted();
-    let watched = watch.map(|(collector, share)| collector.watched(share));
+    let watched = watch.map(|(watcher, share)| watcher.watched(share));
     let report = Report::new(options, plan, &tally.result(), statuses, used).watched(watched);
     stack.shutdown().await?;
     Ok(report)

@@ -2,8 +2,7 @@
 //! beside a run without them.
 
 use std::{
-    convert::Infallible,
-    net::SocketAddr,
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,31 +10,20 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
 use serde::Serialize;
-use tokio::{net::TcpListener, task::AbortHandle};
+use tokio::task::AbortHandle;
 
-use crate::stack::StackBuilder;
+use crate::{collector::Collector, stack::StackBuilder};
 
 /// Prometheus asks every 15 to 60 s as a rule; more often here, so that a short run has some.
 const SCRAPE_EVERY: Duration = Duration::from_secs(2);
 
-/// A collector that throws away what it gets, and counts it.
+/// Whoever watches a run: a collector that throws away what it gets, and a Prometheus that does.
 #[derive(Debug)]
-pub(super) struct Collector {
-    address: SocketAddr,
-    received: Arc<Received>,
-    tasks: Vec<AbortHandle>,
-}
-
-#[derive(Debug, Default)]
-struct Received {
-    exports: AtomicU64,
-    bytes: AtomicU64,
-    scrapes: AtomicU64,
+pub(super) struct Watcher {
+    collector: Collector,
+    scrapes: Arc<AtomicU64>,
+    scraping: Option<AbortHandle>,
 }
 
 /// What came in during a run.
@@ -49,23 +37,18 @@ pub struct Watched {
     pub scrapes: u64,
 }
 
-impl Collector {
-    pub(super) async fn start() -> std::io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let received = Arc::<Received>::default();
-        let task = tokio::spawn(accept(listener, Arc::clone(&received))).abort_handle();
-        Ok(Self { address, received, tasks: vec![task] })
+impl Watcher {
+    pub(super) fn start() -> io::Result<Self> {
+        Ok(Self { collector: Collector::counting()?, scrapes: Arc::default(), scraping: None })
     }
 
     /// Both services send the traces of this share of the messages here.
     pub(super) fn told_to(&self, mut builder: StackBuilder, share: f64) -> StackBuilder {
-        for (name, value) in [
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", self.address)),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf".to_owned()),
+        let sampling = [
             ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio".to_owned()),
             ("OTEL_TRACES_SAMPLER_ARG", share.to_string()),
-        ] {
+        ];
+        for (name, value) in self.collector.env().into_iter().chain(sampling) {
             builder = builder.router_env(name, value.clone()).server_env(name, value);
         }
         builder
@@ -73,7 +56,7 @@ impl Collector {
 
     /// Asks for metrics from now on.
     pub(super) fn scrape(&mut self, services: Vec<String>) {
-        let received = Arc::clone(&self.received);
+        let scrapes = Arc::clone(&self.scrapes);
         let task = tokio::spawn(async move {
             let client = reqwest::Client::new();
             loop {
@@ -82,49 +65,29 @@ impl Collector {
                     if let Ok(answer) = answer.and_then(reqwest::Response::error_for_status)
                         && answer.bytes().await.is_ok()
                     {
-                        received.scrapes.fetch_add(1, Ordering::Relaxed);
+                        scrapes.fetch_add(1, Ordering::Relaxed);
                     }
                 }
                 tokio::time::sleep(SCRAPE_EVERY).await;
             }
         });
-        self.tasks.push(task.abort_handle());
+        self.scraping = Some(task.abort_handle());
     }
 
     pub(super) fn watched(&self, share: f64) -> Watched {
         Watched {
             share,
-            exports: self.received.exports.load(Ordering::Relaxed),
-            export_bytes: self.received.bytes.load(Ordering::Relaxed),
-            scrapes: self.received.scrapes.load(Ordering::Relaxed),
+            exports: self.collector.exports(),
+            export_bytes: self.collector.bytes(),
+            scrapes: self.scrapes.load(Ordering::Relaxed),
         }
     }
 }
 
-impl Drop for Collector {
+impl Drop for Watcher {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        if let Some(scraping) = &self.scraping {
+            scraping.abort();
+        }
     }
-}
-
-async fn accept(listener: TcpListener, received: Arc<Received>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let received = Arc::clone(&received);
-        tokio::spawn(async move {
-            let service = service_fn(|request: Request<Incoming>| swallow(request, Arc::clone(&received)));
-            // An error is an exporter that went away.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
-}
-
-async fn swallow(
-    request: Request<Incoming>,
-    received: Arc<Received>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    if let Ok(body) = request.into_body().collect().await {
-        received.exports.fetch_add(1, Ordering::Relaxed);
-        received.bytes.fetch_add(body.to_bytes().len() as u64, Ordering::Relaxed);
-    }
-    Ok(Response::new(Full::default()))
 }

@@ -43,6 +43,9 @@ pub(crate) async fn inject(
     body: Bytes,
     signing: Signing,
 ) -> Result<WebhookAnswer, InjectError> {
+    if shared.options.keep_injected {
+        shared.records.keep_injected(body.clone());
+    }
     let url = shared.webhooks.url().ok_or(InjectError::NoRouter)?;
     let poster = &shared.webhooks.poster;
     let signature = match signing {

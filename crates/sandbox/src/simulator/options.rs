@@ -77,6 +77,8 @@ pub struct SimulatorOptions {
     pub webhook_timeout: Duration,
     pub retry: RetryOptions,
     pub recording: Recording,
+    /// Remember the bodies that others inject, for [`Simulator::injected`](super::Simulator::injected).
+    pub keep_injected: bool,
     pub links: Links,
 }
 
@@ -101,6 +103,7 @@ impl Default for SimulatorOptions {
             webhook_timeout: post::TIMEOUT,
             retry: RetryOptions { first: Duration::from_millis(200), max: Duration::from_secs(5) },
             recording: Recording::Full,
+            keep_injected: false,
             links: Links::default(),
         }
     }

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -77,6 +78,7 @@ pub(crate) struct Records {
     messages: Mutex<Vec<GraphMessage>>,
     calls: Mutex<VecDeque<GraphCall>>,
     webhooks: Mutex<VecDeque<WebhookRecord>>,
+    injected: Mutex<Vec<Bytes>>,
     next_id: AtomicU64,
     next_seq: AtomicU64,
     statuses_accepted: AtomicU64,
@@ -90,6 +92,7 @@ impl Records {
             messages: Mutex::default(),
             calls: Mutex::default(),
             webhooks: Mutex::default(),
+            injected: Mutex::default(),
             next_id: AtomicU64::new(1),
             next_seq: AtomicU64::new(1),
             statuses_accepted: AtomicU64::new(0),
@@ -156,6 +159,14 @@ impl Records {
             record.accepted |= status == Some(200);
             record.duration_ms = duration_ms;
         }
+    }
+
+    pub(crate) fn keep_injected(&self, body: Bytes) {
+        lock(&self.injected).push(body);
+    }
+
+    pub(crate) fn injected(&self) -> Vec<Bytes> {
+        lock(&self.injected).clone()
     }
 
     pub(crate) fn webhooks(&self) -> Vec<WebhookRecord> {

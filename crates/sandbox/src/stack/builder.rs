@@ -9,7 +9,10 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Data, Stack, StackError, binaries, child::Service, output::Output, ports, routers::NAMES};
+use super::{
+    Data, Stack, StackError, binaries, child::Service, output::Output, ports, routers::NAMES,
+    searched::Searched,
+};
 use crate::simulator::{Links, Simulator, SimulatorOptions};
 
 const FREE_LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -104,8 +107,9 @@ impl StackBuilder {
         self
     }
 
-    /// When the stack is dropped, it panics if a line of its services holds a credential, or a number, a name or a text of
-    /// those who wrote. For tests.
+    /// When the stack is dropped, it panics if a log line, a span or a metric of its services holds a credential, or a
+    /// number, a name or a text of those who wrote. The services then send every trace to the stack, unless they are told
+    /// to send it elsewhere. For tests.
     pub fn search_output(mut self) -> Self {
         self.searched = true;
         self
@@ -162,6 +166,8 @@ impl StackBuilder {
 
     /// Starts everything and answers when all of it is ready and the handshake is made.
     pub async fn start(mut self) -> Result<Stack, StackError> {
+        let searched = self.searched()?;
+        self.simulator.keep_injected |= searched.is_some();
         let (router_program, router_arguments) = match self.router_program.take() {
             Some(program) => program,
             None => (binaries::find("router", "ROUTER_BIN")?, vec!["serve".to_owned()]),
@@ -192,10 +198,14 @@ impl StackBuilder {
             server: server_address.map(|address| format!("http://{address}")),
         };
         let simulator = Simulator::start(self.simulator.clone()).await?;
+        let telemetry = searched.as_ref().map(Searched::env).unwrap_or_default();
         let mut server = match (server_program, server_address) {
             (Some(program), Some(address)) => {
-                let env = with([("SERVER_LISTEN", address.to_string())], &self.server_env);
-                Some(self.service("server", program, vec!["serve".to_owned()], env, address))
+                let settings = [("SERVER_LISTEN", address.to_string())].into_iter().chain(telemetry.clone());
+                let env = with(settings, &self.server_env);
+                let mut server = self.service("server", program, vec!["serve".to_owned()], env, address);
+                server.searched_by(searched.as_ref());
+                Some(server)
             }
             _ => None,
         };
@@ -206,16 +216,22 @@ impl StackBuilder {
         let mut routers = Vec::new();
         for (name, address) in NAMES.into_iter().zip(router_addresses) {
             let settings = self.router_settings(&simulator, address, &backend, data.path());
-            let env = with(settings, &self.router_env);
+            let env = with(settings.into_iter().chain(telemetry.clone()), &self.router_env);
             let mut router =
                 self.service(name, router_program.clone(), router_arguments.clone(), env, address);
+            router.searched_by(searched.as_ref());
             router.start().await?;
             routers.push(router);
         }
         let urls: Vec<String> = routers.iter().map(|router| format!("{}/webhook", router.url)).collect();
         simulator.set_router_webhook_urls(&urls);
         simulator.handshake().await;
-        Ok(Stack { routers, server, simulator: Arc::new(simulator), data, searched: self.searched })
+        Ok(Stack { routers, server, simulator: Arc::new(simulator), data, searched })
+    }
+
+    fn searched(&self) -> Result<Option<Searched>, StackError> {
+        let io = |source| StackError::Io { what: "take traces".to_owned(), source };
+        self.searched.then(Searched::start).transpose().map_err(io)
     }
 
     fn router_settings(
@@ -262,7 +278,8 @@ impl StackBuilder {
             inherit_env: self.inherit_env,
             url: format!("http://{address}"),
             output: self.output.clone(),
-            lines: super::output::Lines::default(),
+            lines: super::output::Lines::last_ones(),
+            metrics: None,
             running: None,
             ready_after: std::time::Duration::ZERO,
         }

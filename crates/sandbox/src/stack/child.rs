@@ -15,10 +15,13 @@ use super::{
     StackError,
     output::{Lines, Output, pump},
     ready,
+    searched::Metrics,
 };
 
 /// More than a service needs to drain (20 s) and to flush (5 s).
 const STOP: Duration = Duration::from_secs(30);
+/// A process that is stopped, or just going, keeps nobody waiting for its metrics.
+const METRICS: Duration = Duration::from_millis(500);
 /// What of this process's own environment a child gets when it does not inherit all of it.
 const KEPT: &[&str] = &["PATH", "HOME", "TMPDIR", "LANG", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"];
 
@@ -34,6 +37,8 @@ pub(super) struct Service {
     pub(super) url: String,
     pub(super) output: Output,
     pub(super) lines: Lines,
+    /// Where its metrics are kept for a search, if anybody searches.
+    pub(super) metrics: Option<Metrics>,
     pub(super) running: Option<Running>,
     /// From the start of the process to the first 200 of `/readyz`, the last time it was started.
     pub(super) ready_after: Duration,
@@ -109,6 +114,7 @@ impl Service {
     }
 
     pub(super) async fn kill(&mut self) -> Result<(), StackError> {
+        self.remember_metrics();
         let mut running = self.running.take().ok_or(StackError::NotRunning(self.name))?;
         dismiss(running.watchdog.take()).await;
         running.child.kill().await.map_err(|source| self.io("kill", source))
@@ -116,6 +122,7 @@ impl Service {
 
     /// Ends it with SIGTERM, and with SIGKILL when that takes too long.
     pub(super) async fn stop(&mut self) -> Result<ExitStatus, StackError> {
+        self.remember_metrics();
         let mut running = self.running.take().ok_or(StackError::NotRunning(self.name))?;
         dismiss(running.watchdog.take()).await;
         let pid = running.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
@@ -128,6 +135,13 @@ impl Service {
                 let _ = running.child.start_kill();
                 running.child.wait().await.map_err(|source| self.io("wait for", source))
             }
+        }
+    }
+
+    /// Before they are gone. A process that does not answer any more has none.
+    fn remember_metrics(&self) {
+        if self.pid().is_some() {
+            let _ = self.ask_metrics(METRICS);
         }
     }
 

@@ -25,20 +25,33 @@ pub enum Output {
     Files(PathBuf),
 }
 
-#[derive(Debug, Clone, Default)]
-pub(super) struct Lines(Arc<Mutex<VecDeque<String>>>);
+#[derive(Debug, Clone)]
+pub(super) struct Lines {
+    lines: Arc<Mutex<VecDeque<String>>>,
+    most: usize,
+}
 
 impl Lines {
+    /// The last ones, for error messages and for a look.
+    pub(super) fn last_ones() -> Self {
+        Self { lines: Arc::default(), most: LINES_KEPT }
+    }
+
+    /// All of them, for a search.
+    pub(super) fn every_one() -> Self {
+        Self { lines: Arc::default(), most: usize::MAX }
+    }
+
     fn push(&self, line: String) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == LINES_KEPT {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == self.most {
             lines.pop_front();
         }
         lines.push_back(line);
     }
 
     pub(super) fn all(&self) -> String {
-        self.last(LINES_KEPT)
+        self.last(self.most)
     }
 
     pub(super) fn last_words(&self) -> String {
@@ -46,7 +59,7 @@ impl Lines {
     }
 
     fn last(&self, count: usize) -> String {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let skipped = lines.len().saturating_sub(count);
         lines.iter().skip(skipped).fold(String::new(), |all, line| all + line + "\n")
     }

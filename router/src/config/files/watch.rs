@@ -90,7 +90,7 @@ fn without_folder(sender: &watch::Sender<Option<Arc<Snapshot>>>, path: &Path, er
     let objects = last.as_ref().map(|last| last.objects.clone()).unwrap_or_default();
     let problem =
         format!("CONFIG_DIR: {} can't be read ({error}); what was read last stays in use", path.display());
-    Snapshot { objects, problems: vec![problem] }
+    Snapshot { objects, problems: vec![problem], may_lack_channel: true }
 }
 
 /// The watch on the folder that is there now. A folder that is replaced is another one under the same name.

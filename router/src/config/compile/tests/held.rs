@@ -161,9 +161,12 @@ fn what_comes_for_a_number_that_can_not_be_read_is_not_nobodys() {
         );
     }
 
-    // A file that is not YAML may have a channel in it.
+    // Another program's object has no channel in it, a file that is not YAML may have one.
     let mut objects = snapshot(&[channel("a", "1")]);
-    objects.problems.push("b.yaml: is not YAML: oops".to_owned());
+    objects.add(json!({"apiVersion": "v1", "kind": "Secret"}), "secret.yaml");
+    let (table, compiled) = world.compiler.compile(&objects, &secrets(), Some(&world.compiled)).unwrap();
+    assert!(compiled.problems[0].contains("secret.yaml") && !table.is_awaited("3"));
+    objects.unreadable("b.yaml: is not YAML: oops".to_owned());
     let (table, compiled) = world.compiler.compile(&objects, &secrets(), Some(&world.compiled)).unwrap();
     assert!(table.is_awaited("3") && !table.is_awaited("1"));
     assert!(!compiled.has_the_table_of(&world.compiled));
