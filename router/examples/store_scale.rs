@@ -247,6 +247,7 @@ fn empty(bytes: usize) -> Delivery {
         statuses: Vec::new(),
         echoes: Vec::new(),
         events: Vec::new(),
+        channels: Vec::new(),
         trace: None,
     }
 }

@@ -186,7 +186,7 @@ impl Engine {
         engine
     }
 
-    async fn accept_now(self: &Arc<Self>, delivery: Delivery) -> Result<Accepted, StoreError> {
+    async fn accept_now(self: &Arc<Self>, mut delivery: Delivery) -> Result<Accepted, StoreError> {
         if !delivery.messages.is_empty() && self.settings.bounds.inbox_is_full(self.store.depth()) {
             self.metrics.flow.refused_full.inc();
             return Err(StoreError::Full);
@@ -199,7 +199,7 @@ impl Engine {
         let asked_at = Instant::now();
         let commit = self.spans.begin_under(delivery.trace);
         let messages = delivery.messages.len();
-        let channels = receipts::channels_of(&delivery);
+        let brought = receipts::Brought::by(&mut delivery);
         let accepted = self.store.accept(delivery, room).await;
         self.spans.committed(commit, "accept", Some(messages), accepted.is_err());
         let mut accepted = match accepted {
@@ -211,7 +211,7 @@ impl Engine {
         };
         self.failpoints.pass(Failpoint::AcceptAfterCommit);
         self.store_check.ok();
-        self.receipts.stored(&channels, self.clock.now());
+        self.receipts.stored(&brought, self.clock.now());
         for claim in accepted.claims.drain(..) {
             if let Some(slot) = slots.as_mut().and_then(pool::Slots::take_one) {
                 self.start_lane_since(claim, slot, Some(asked_at));

@@ -28,11 +28,14 @@ pub const REFERENCE: [(&str, &str, Reasons); 2] = [
     ),
     (
         "Receiving",
-        "Do messages of people come in?",
+        "Do webhooks for it come in: messages, statuses and other news?",
         &[
             ("Receiving", "they do"),
-            ("Silent", "there was none for `CHANNEL_SILENT_AFTER`"),
-            ("NothingYet", "unknown: none is stored, as far as the router looked back"),
+            ("Silent", "there was no message, nor anything else, for `CHANNEL_SILENT_AFTER`"),
+            (
+                "NothingYet",
+                "unknown: there was none since the router began, and no message before, as far as it looked back",
+            ),
         ],
     ),
 ];
@@ -73,13 +76,11 @@ fn sending(health: &ChannelHealth) -> Working {
 fn receiving(receiving: Receiving) -> Working {
     let say = |status, reason, message| Working { kind: "Receiving", status, reason, message };
     match receiving {
-        Receiving::Yes => say(Status::True, "Receiving", "messages come in".to_owned()),
-        Receiving::NothingYet => {
-            say(Status::Unknown, "NothingYet", "no message of a person is known yet".to_owned())
-        }
+        Receiving::Yes => say(Status::True, "Receiving", "webhooks come in".to_owned()),
+        Receiving::NothingYet => say(Status::Unknown, "NothingYet", "no webhook is known yet".to_owned()),
         Receiving::Silent { since } => {
             let message = format!(
-                "no message since {}: check that webhooks reach the router and that the app is subscribed to the account",
+                "nothing came in since {}: check that webhooks reach the router and that the app is subscribed to the account",
                 written(since)
             );
             say(Status::False, "Silent", message)

@@ -30,6 +30,12 @@ applied() {
 step 'a Channel and a Route: every condition becomes true' applied
 step 'helm test' helm test "$release" --namespace "$namespace"
 step 'a message there and back' there_and_back "by objects $$"
+has() { # SECONDS OBJECT TYPE STATUS-AND-REASON
+  is_so() { [[ $(condition "$1" "$2") == "$3" ]]; }
+  soon "$1" is_so "${@:2}" || { echo "$3 is not $4:"; k get "$2" --output yaml; return 1; }
+}
+works() { has 60 channel/support Sending 'True Sending' && has 60 channel/support Receiving 'True Receiving'; }
+step 'the channel has the conditions Sending and Receiving' works
 
 # --- refused and reported -----------------------------------------------------------------------------------------
 refused_by_the_api_server() { # WORDS COMMAND...
@@ -90,6 +96,16 @@ step 'while the others go where they went' there_and_back "not so urgent $$"
 # --- secrets ------------------------------------------------------------------------------------------------------
 # shellcheck source=scripts/e2e.d/secrets.sh
 source scripts/e2e.d/secrets.sh
+token_refused() {
+  sandbox /credentials --fail --request PUT --data '{"access_token": "of somebody else"}' || return 1
+  say "while the token is refused $$" || return 1
+  has 90 channel/support Sending 'False TokenRefused' || return 1
+  warned() { k get events --output json | jq -e '.items[] | select(.reason == "TokenRefused" and .involvedObject.name == "support")' >/dev/null; }
+  soon 20 warned || { echo 'no Event of it'; k get events; return 1; }
+  sandbox /credentials --fail --request PUT --data "{\"access_token\": \"rotated-$$\"}" || return 1
+  answered_once "while the token is refused $$" && has 90 channel/support Sending 'True Sending'
+}
+step 'a refused access token is a condition and an Event, and its replies wait' token_refused
 
 # --- the Lease ----------------------------------------------------------------------------------------------------
 holder() { k get lease "$lease" --output jsonpath='{.spec.holderIdentity}'; }

@@ -1,5 +1,5 @@
-//! When each channel last received a message. Days of silence are more often a webhook that does not reach us than
-//! people who have nothing to say.
+//! When each channel last received a message, or anything else. Days of silence are more often a webhook that does not
+//! reach us than people who have nothing to say; on a channel that only sends, the statuses tell that webhooks arrive.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -21,18 +21,32 @@ const STORE_INTERVAL: Duration = Duration::from_secs(60);
 /// A look back ends after so many pages; each is bounded by the store.
 const MOST_PAGES: usize = 20;
 
-/// What is known of the channels' last messages.
+/// What is known of the channels' last messages and webhooks.
 #[derive(Debug, Default)]
-pub(super) struct Receipts(RwLock<HashMap<Arc<str>, Micros>>);
+pub(super) struct Receipts(RwLock<HashMap<Arc<str>, Last>>);
 
-/// Whether messages come in.
+#[derive(Debug, Default, Clone, Copy)]
+struct Last {
+    message: Option<Micros>,
+    /// Of whatever kind.
+    webhook: Option<Micros>,
+}
+
+/// Whose messages, those written on the phone among them, and whose other news a webhook brings.
+#[derive(Debug)]
+pub(super) struct Brought {
+    messages: BTreeSet<Arc<str>>,
+    anything: Vec<Arc<str>>,
+}
+
+/// Whether webhooks come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Receiving {
     /// The last one came not long ago.
     Yes,
     /// The last one came so long ago that somebody should look.
     Silent { since: Micros },
-    /// There was none, as far as the store was looked through.
+    /// There was none since the process began, and no message before, as far as the store was looked through.
     NothingYet,
 }
 
@@ -47,20 +61,25 @@ pub struct ChannelHealth {
 
 impl Receipts {
     /// What has come in was stored.
-    pub(super) fn stored(&self, channels: &BTreeSet<Arc<str>>, at: Micros) {
-        for channel in channels {
-            self.note(channel, at);
+    pub(super) fn stored(&self, brought: &Brought, at: Micros) {
+        for channel in &brought.messages {
+            self.note_message(channel, at);
+        }
+        for channel in &brought.anything {
+            self.note(channel, |last| last.webhook = last.webhook.max(Some(at)));
         }
     }
 
-    fn note(&self, channel: &Arc<str>, at: Micros) {
-        let mut last = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let known = last.entry(channel.clone()).or_insert(at);
-        *known = at.max(*known);
+    fn note_message(&self, channel: &Arc<str>, at: Micros) {
+        self.note(channel, |last| last.message = last.message.max(Some(at)));
     }
 
-    fn last(&self, channel: &str) -> Option<Micros> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(channel).copied()
+    fn note(&self, channel: &Arc<str>, change: impl FnOnce(&mut Last)) {
+        change(self.0.write().unwrap_or_else(PoisonError::into_inner).entry(channel.clone()).or_default());
+    }
+
+    fn last(&self, channel: &str) -> Last {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(channel).copied().unwrap_or_default()
     }
 
     /// Channels that are gone are forgotten.
@@ -77,15 +96,17 @@ impl Receipts {
     }
 }
 
-/// Whose messages, and those written on the phone, a webhook brings.
-pub(super) fn channels_of(delivery: &Delivery) -> BTreeSet<Arc<str>> {
-    let messages = delivery.messages.iter().map(|message| &message.channel);
-    let echoes = delivery.echoes.iter().map(|echo| &echo.channel);
-    messages.chain(echoes).cloned().collect()
+impl Brought {
+    pub(super) fn by(delivery: &mut Delivery) -> Self {
+        let messages = delivery.messages.iter().map(|message| &message.channel);
+        let echoes = delivery.echoes.iter().map(|echo| &echo.channel);
+        let messages = messages.chain(echoes).cloned().collect();
+        Self { messages, anything: std::mem::take(&mut delivery.channels) }
+    }
 }
 
-fn judge(last: Option<Micros>, now: Micros, silent_after: Option<Duration>) -> Receiving {
-    match (last, silent_after) {
+fn judge(last: Last, now: Micros, silent_after: Option<Duration>) -> Receiving {
+    match (last.message.max(last.webhook), silent_after) {
         (Some(at), Some(after)) if now.saturating_sub(at) > micros(after) => Receiving::Silent { since: at },
         (Some(_), _) => Receiving::Yes,
         (None, _) => Receiving::NothingYet,
@@ -116,7 +137,7 @@ impl Engine {
         let found = last_in_store(&*self.store, channel, since).await?;
         // One that was counted and is not found was received, perhaps by another clock, about then.
         if let Some(at) = found.or(since) {
-            self.receipts.note(channel, at);
+            self.receipts.note_message(channel, at);
         }
         Ok(())
     }
@@ -147,7 +168,7 @@ impl Engine {
             let _ = gauge.remove_label_values(&[&*gone]);
         }
         for channel in table.channels() {
-            if let Some(at) = self.receipts.last(&channel.name) {
+            if let Some(at) = self.receipts.last(&channel.name).message {
                 gauge.with_label_values(&[&*channel.name]).set(at as f64 / 1e6);
             }
         }
@@ -243,14 +264,19 @@ mod tests {
     #[test]
     fn silence_is_what_lasts_longer_than_it_may() {
         let after = Some(Duration::from_secs(2 * 3_600));
-        for (last, silent_after, expected) in [
-            (None, after, Receiving::NothingYet),
-            (Some(10 * HOUR), after, Receiving::Yes),
-            (Some(8 * HOUR), after, Receiving::Yes),
-            (Some(8 * HOUR - 1), after, Receiving::Silent { since: 8 * HOUR - 1 }),
-            (Some(0), None, Receiving::Yes),
-            (Some(11 * HOUR), after, Receiving::Yes),
+        for (message, webhook, silent_after, expected) in [
+            (None, None, after, Receiving::NothingYet),
+            (Some(10 * HOUR), None, after, Receiving::Yes),
+            (Some(8 * HOUR), None, after, Receiving::Yes),
+            (Some(8 * HOUR - 1), None, after, Receiving::Silent { since: 8 * HOUR - 1 }),
+            (Some(0), None, None, Receiving::Yes),
+            (Some(11 * HOUR), None, after, Receiving::Yes),
+            // One that only sends.
+            (None, Some(9 * HOUR), after, Receiving::Yes),
+            (None, Some(HOUR), after, Receiving::Silent { since: HOUR }),
+            (Some(HOUR), Some(9 * HOUR), after, Receiving::Yes),
         ] {
+            let last = Last { message, webhook };
             assert_eq!(judge(last, 10 * HOUR, silent_after), expected, "{last:?}");
         }
     }
@@ -283,9 +309,12 @@ mod tests {
     fn the_newest_counts_in_whatever_order_it_becomes_known() {
         let receipts = Receipts::default();
         let channel: Arc<str> = "a".into();
-        assert_eq!(receipts.last("a"), None);
-        receipts.note(&channel, 5);
-        receipts.stored(&BTreeSet::from([channel]), 3);
-        assert_eq!(receipts.last("a"), Some(5));
+        assert_eq!(receipts.last("a").message, None);
+        receipts.note_message(&channel, 5);
+        let messages = BTreeSet::from([channel.clone()]);
+        receipts.stored(&Brought { messages, anything: vec![channel.clone()] }, 3);
+        receipts.stored(&Brought { messages: BTreeSet::new(), anything: vec![channel] }, 7);
+        let last = receipts.last("a");
+        assert_eq!((last.message, last.webhook), (Some(5), Some(7)));
     }
 }

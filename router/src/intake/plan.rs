@@ -39,6 +39,7 @@ pub fn plan(webhook: Webhook<'_>, body: Bytes, table: &Table, received_at: Micro
         statuses: Vec::new(),
         echoes: Vec::new(),
         events: Vec::new(),
+        channels: Vec::new(),
         trace: None,
     };
     let mut plan = Plan { delivery, foreign: 0, awaited: 0, unanswerable: 0 };
@@ -71,6 +72,11 @@ impl Plan {
                 }
             },
         };
+        if let Some(channel) = channel
+            && !self.delivery.channels.contains(&channel.name)
+        {
+            self.delivery.channels.push(channel.name.clone());
+        }
         match (&item.kind, channel) {
             (ItemKind::Message(message), Some(channel)) => match contact(message) {
                 Some(contact) => {

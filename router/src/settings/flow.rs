@@ -52,7 +52,7 @@ impl FlowSettings {
         let retention = read_retention(env);
         let bounds = read_bounds(env);
         let silent_after = env
-            .var("CHANNEL_SILENT_AFTER", "a channel that has received no message for longer has the condition `Receiving` `False`; `0`: none has")
+            .var("CHANNEL_SILENT_AFTER", "a channel that has received nothing for longer, no message and no status, has the condition `Receiving` `False`; `0`: none has")
             .default("3d")
             .duration();
         let (quiet, max, after, action) = (quiet?, max?, after?, action?);

@@ -31,6 +31,7 @@ pub(crate) fn batch(messages: &[(&str, &str)]) -> Delivery {
         statuses: Vec::new(),
         echoes: Vec::new(),
         events: Vec::new(),
+        channels: Vec::new(),
         trace: None,
     }
 }

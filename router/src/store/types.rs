@@ -104,6 +104,8 @@ pub struct Delivery {
     pub statuses: Vec<NewStatus>,
     pub echoes: Vec<NewEcho>,
     pub events: Vec<NewEvent>,
+    /// The channels that any of it is about, each once.
+    pub channels: Vec<Arc<str>>,
     /// The span of the request that brought it, when that is sampled.
     pub trace: Option<SpanContext>,
 }

@@ -2,11 +2,11 @@
 
 use reqwest::Method;
 use sandbox::{simulator::NewCredentials, stack::Stack};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     api_client::{KEY, call, with_keys},
-    harness::{PATIENCE, get, replies, webhook},
+    harness::{PATIENCE, envelope, get, now, replies, value, webhook},
 };
 
 /// Waits until the condition is so; answers its message.
@@ -66,7 +66,7 @@ async fn silence_is_a_condition_also_after_a_restart() {
     stack.set_router_env("ROUTER_TEST_CLOCK_AHEAD", "2d");
     stack.start_router().await.unwrap();
     let message = until(&stack, "Receiving", ("False", "Silent")).await;
-    assert!(message.starts_with("no message since 20"), "{message}");
+    assert!(message.starts_with("nothing came in since 20"), "{message}");
     assert!(reasons(&stack).await.contains("channel_silent"));
     let shown = async {
         let name = "whatsapp_router_channel_last_message_timestamp_seconds{channel=\"default\"} ";
@@ -79,4 +79,15 @@ async fn silence_is_a_condition_also_after_a_restart() {
     stack.webhook(webhook(&[("15550100001", "wamid.2", "still there?")])).await.unwrap();
     until(&stack, "Receiving", ("True", "Receiving")).await;
     assert!(!reasons(&stack).await.contains("channel_silent"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statuses_show_that_webhooks_of_a_channel_arrive_that_only_sends() {
+    let stack = with_keys().start().await.unwrap();
+    until(&stack, "Receiving", ("Unknown", "NothingYet")).await;
+    let status = json!({"statuses": [
+        {"id": "wamid.1", "status": "sent", "recipient_id": "15550100001", "timestamp": now().to_string()},
+    ]});
+    stack.webhook(envelope(&[value(status)])).await.unwrap();
+    until(&stack, "Receiving", ("True", "Receiving")).await;
 }

@@ -11,10 +11,7 @@ use kube::{Api, Client, api::PostParams};
 use tokio::time::{Instant, timeout};
 
 use super::{status::Notice, trouble::Trouble, world::LiveObject};
-use crate::config::{
-    objects::{API_VERSION, ConditionType},
-    snapshot::ObjectId,
-};
+use crate::config::{objects::API_VERSION, snapshot::ObjectId};
 
 /// Limits of the API server for an event's note and for the name of a reporter.
 const MOST_OF_A_NOTE: usize = 1_000;
@@ -85,9 +82,11 @@ impl Recorder {
 
 fn event(id: &ObjectId, live: &LiveObject, notice: &Notice, reporter: &str, now: Timestamp) -> Event {
     let action = match notice.kind {
-        ConditionType::Accepted => "Accept",
-        ConditionType::ResolvedRefs => "ResolveRefs",
-        ConditionType::Programmed => "Program",
+        "Accepted" => "Accept",
+        "ResolvedRefs" => "ResolveRefs",
+        "Sending" => "Send",
+        "Receiving" => "Receive",
+        other => other,
     };
     let note = match (notice.message.as_str(), notice.is_good) {
         ("", true) => "it is right again",

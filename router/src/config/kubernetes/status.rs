@@ -8,7 +8,7 @@ use k8s_openapi::{
 use super::world::LiveObject;
 use crate::{
     config::{
-        compiled::{ObjectReport, Status},
+        compiled::{self, ObjectReport, Status},
         objects::{ConditionType, ObjectStatus},
     },
     working::{self, Working},
@@ -20,7 +20,8 @@ const MOST_CHARACTERS: usize = 32_768;
 /// A change of a condition that people should hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Notice {
-    pub(super) kind: ConditionType,
+    /// Which condition.
+    pub(super) kind: &'static str,
     pub(super) is_good: bool,
     pub(super) reason: &'static str,
     pub(super) message: String,
@@ -39,18 +40,8 @@ pub(super) fn due(
         return None;
     }
     let before = live.status.as_ref();
-    let of_objects = report.conditions.iter().map(|condition| Said {
-        kind: condition.kind.as_str(),
-        status: condition.status,
-        reason: condition.reason.as_str(),
-        message: &condition.message,
-    });
-    let of_engine = working.iter().map(|working| Said {
-        kind: working.kind,
-        status: working.status,
-        reason: working.reason,
-        message: &working.message,
-    });
+    let of_objects = report.conditions.iter().map(Said::of_object);
+    let of_engine = working.iter().map(Said::of_engine);
     let conditions: Vec<_> = of_objects.chain(of_engine).map(|said| written(&said, live, now)).collect();
     let same = before.is_some_and(|before| {
         let mut ours = before.conditions.iter().filter(|condition| is_ours(&condition.type_));
@@ -63,10 +54,35 @@ pub(super) fn due(
 
 /// What one condition is to say.
 struct Said<'s> {
-    kind: &'s str,
+    kind: &'static str,
     status: Status,
-    reason: &'s str,
+    reason: &'static str,
     message: &'s str,
+    /// Whoever says that it does not know contradicts nobody: a leader that has just begun its work does.
+    yields: bool,
+}
+
+impl<'s> Said<'s> {
+    fn of_object(condition: &'s compiled::Condition) -> Self {
+        Self {
+            kind: condition.kind.as_str(),
+            status: condition.status,
+            reason: condition.reason.as_str(),
+            message: &condition.message,
+            yields: false,
+        }
+    }
+
+    fn of_engine(working: &'s Working) -> Self {
+        let yields = working.status == Status::Unknown;
+        Self {
+            kind: working.kind,
+            status: working.status,
+            reason: working.reason,
+            message: &working.message,
+            yields,
+        }
+    }
 }
 
 fn is_ours(kind: &str) -> bool {
@@ -75,8 +91,14 @@ fn is_ours(kind: &str) -> bool {
 }
 
 fn written(said: &Said<'_>, live: &LiveObject, now: Timestamp) -> Condition {
+    let before = found(live, said.kind);
+    if let Some(before) = before
+        && said.yields
+    {
+        return Condition { observed_generation: Some(live.generation), ..before.clone() };
+    }
     let status = said.status.as_str();
-    let since = found(live, said.kind)
+    let since = before
         .filter(|before| before.status == status)
         .map_or(Time(now), |before| before.last_transition_time.clone());
     Condition {
@@ -94,25 +116,26 @@ fn found<'l>(live: &'l LiveObject, kind: &str) -> Option<&'l Condition> {
 }
 
 /// What is wrong with an object since the last status, and what is right again.
-pub(super) fn news(report: &ObjectReport, live: &LiveObject) -> Vec<Notice> {
-    [ConditionType::Accepted, ConditionType::ResolvedRefs]
+pub(super) fn news(report: &ObjectReport, working: &[Working], live: &LiveObject) -> Vec<Notice> {
+    let of_objects = [ConditionType::Accepted, ConditionType::ResolvedRefs]
+        .map(|kind| Said::of_object(report.condition(kind)));
+    let of_engine = working.iter().map(Said::of_engine);
+    of_objects
         .into_iter()
-        .filter_map(|kind| {
-            let now = report.condition(kind);
-            let before = found(live, kind.as_str());
+        .chain(of_engine)
+        .filter_map(|now| {
+            let before = found(live, now.kind);
             let was_bad = before.is_some_and(|before| before.status == "False");
             let is_news = match now.status {
-                Status::False => {
-                    !was_bad || before.is_some_and(|before| before.reason != now.reason.as_str())
-                }
+                Status::False => !was_bad || before.is_some_and(|before| before.reason != now.reason),
                 Status::True => was_bad,
                 Status::Unknown => false,
             };
             is_news.then(|| Notice {
-                kind,
+                kind: now.kind,
                 is_good: now.status == Status::True,
-                reason: now.reason.as_str(),
-                message: now.message.clone(),
+                reason: now.reason,
+                message: now.message.to_owned(),
             })
         })
         .collect()
@@ -155,6 +178,10 @@ mod tests {
             version: "7".to_owned(),
             status,
         }
+    }
+
+    fn receiving(status: Status, reason: &'static str) -> [Working; 1] {
+        [Working { kind: "Receiving", status, reason, message: "as long as it is so".to_owned() }]
     }
 
     fn at(second: i64) -> Timestamp {
@@ -213,15 +240,15 @@ mod tests {
     #[test]
     fn what_the_engine_knows_of_a_channel_is_written_when_it_changes_and_goes_with_it() {
         let good = report(Status::True, Reason::Accepted, "");
-        let working = |status, reason| {
-            let message = "as long as it is so".to_owned();
-            [Working { kind: "Receiving", status, reason, message }]
-        };
-        let fine = working(Status::True, "Receiving");
+        let fine = receiving(Status::True, "Receiving");
         let first = due(&good, &fine, &live(None), at(10)).unwrap();
         assert_eq!(first.conditions.len(), 4);
         assert_eq!(due(&good, &fine, &live(Some(first.clone())), at(20)), None);
-        let silent = working(Status::False, "Silent");
+        let unsure = receiving(Status::Unknown, "NothingYet");
+        assert_eq!(due(&good, &unsure, &live(Some(first.clone())), at(15)), None, "as a new leader is");
+        let new = due(&good, &unsure, &live(None), at(15)).unwrap();
+        assert_eq!(new.conditions.last().unwrap().status, "Unknown");
+        let silent = receiving(Status::False, "Silent");
         let second = due(&good, &silent, &live(Some(first)), at(20)).unwrap();
         let written = second.conditions.last().unwrap();
         assert_eq!((written.reason.as_str(), written.last_transition_time.0), ("Silent", at(20)));
@@ -235,14 +262,20 @@ mod tests {
         let bad = report(Status::False, Reason::Invalid, "why");
         let conflicted = report(Status::False, Reason::Conflicted, "why");
         let after = |report: &ObjectReport| live(due(report, &[], &live(None), at(10)));
-        assert_eq!(news(&good, &live(None)), [], "a new object that is right is no news");
-        let notices = news(&bad, &live(None));
+        assert_eq!(news(&good, &[], &live(None)), [], "a new object that is right is no news");
+        let notices = news(&bad, &[], &live(None));
         assert_eq!(notices.len(), 1);
         assert!(!notices[0].is_good);
         assert_eq!((notices[0].reason, notices[0].message.as_str()), ("Invalid", "why"));
-        assert_eq!(news(&bad, &after(&bad)), []);
-        assert_eq!(news(&conflicted, &after(&bad)).len(), 1, "wrong for another reason");
-        let again = news(&good, &after(&bad));
-        assert!(again[0].is_good && again[0].kind == ConditionType::Accepted);
+        assert_eq!(news(&bad, &[], &after(&bad)), []);
+        assert_eq!(news(&conflicted, &[], &after(&bad)).len(), 1, "wrong for another reason");
+        let again = news(&good, &[], &after(&bad));
+        let silent = receiving(Status::False, "Silent");
+        let told = news(&good, &silent, &live(None));
+        assert_eq!((told.len(), told[0].kind, told[0].reason), (1, "Receiving", "Silent"));
+        let silent = live(due(&good, &silent, &live(None), at(10)));
+        assert_eq!(news(&good, &receiving(Status::Unknown, "NothingYet"), &silent), []);
+        assert!(news(&good, &receiving(Status::True, "Receiving"), &silent)[0].is_good);
+        assert!(again[0].is_good && again[0].kind == "Accepted");
     }
 }

@@ -38,7 +38,7 @@ const FIELD_MANAGER: &str = "whatsapp-router";
 
 #[derive(Debug, Clone)]
 pub struct WriterTimes {
-    /// Everything is compared again after this, though nothing seems to have changed.
+    /// Everything is compared again after this, though no object has changed: a token may have been refused.
     pub resync: Duration,
     /// For any answer.
     pub answer: Duration,
@@ -53,7 +53,7 @@ pub struct WriterTimes {
 impl Default for WriterTimes {
     fn default() -> Self {
         Self {
-            resync: Duration::from_secs(60),
+            resync: Duration::from_secs(15),
             answer: Duration::from_secs(5),
             settle: Duration::from_millis(500),
             pause: Duration::from_millis(100),
@@ -188,7 +188,7 @@ impl Writer {
         self.metrics.status_writes.with_label_values(&[if result.is_ok() { "ok" } else { "failed" }]).inc();
         let is_there = result?;
         if is_there {
-            for notice in status::news(report, &live) {
+            for notice in status::news(report, &working, &live) {
                 let result = self.recorder.tell(&report.id, &live, &notice).await;
                 self.metrics.events.with_label_values(&[result]).inc();
             }
