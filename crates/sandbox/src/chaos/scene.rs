@@ -96,6 +96,7 @@ impl Scene {
         let mut proxy = None;
         let mut builder = Stack::builder()
             .output(Output::Files(logs.clone()))
+            .search_output()
             .routers(setup.routers)
             .simulator(|options| {
                 options.people = (0..setup.manner.people)
