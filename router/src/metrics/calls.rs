@@ -11,9 +11,12 @@ use whatsapp::{
 
 use crate::store::{Item, Micros};
 
-/// Seconds; from a commit or two up to a day of retries.
-const LATENCY_BUCKETS: [f64; 16] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0];
+/// Seconds; from a commit or two up to a day of retries. Close together around a minute or two, as long as most trouble
+/// lasts: a percentile is only as good as the bucket it falls into.
+const LATENCY_BUCKETS: [f64; 20] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+    1_800.0, 3_600.0, 86_400.0,
+];
 
 /// Handles to it all. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -8,7 +8,9 @@ use serde_json::Value;
 const SCHEMA: u64 = 41;
 /// Columns of the grid.
 const COLUMNS: u64 = 24;
-const TYPES: [&str; 4] = ["row", "stat", "timeseries", "table"];
+const TYPES: [&str; 5] = ["row", "stat", "timeseries", "state-timeline", "table"];
+/// The color of a tile that has nothing to show: not the one that says that all is well.
+const UNKNOWN: &str = "null+nan";
 
 /// One line for each thing that is wrong.
 pub(super) fn problems(dashboard: &Value) -> Vec<String> {
@@ -24,21 +26,29 @@ pub(super) fn problems(dashboard: &Value) -> Vec<String> {
             wrong.push(format!("{field} is missing"));
         }
     }
-    let panels: Vec<&Value> = dashboard["panels"].as_array().into_iter().flatten().collect();
+    let panels = array(&dashboard["panels"]);
+    // Rows that are folded have their panels inside of them, where they will be when it is unfolded.
+    let folded: Vec<_> = panels.iter().map(|row| array(&row["panels"])).collect();
     let mut ids = BTreeSet::new();
-    for panel in &panels {
+    for panel in panels.iter().chain(folded.iter().flatten()) {
         let title = panel["title"].as_str().unwrap_or_default();
         wrong.extend(of_panel(panel).into_iter().map(|problem| format!("panel {title}: {problem}")));
         if !panel["id"].as_u64().is_some_and(|id| ids.insert(id)) {
             wrong.push(format!("panel {title}: its id is missing or another's"));
         }
     }
-    for (at, one) in panels.iter().enumerate() {
-        for other in panels.iter().skip(at + 1).filter(|other| overlap(one, other)) {
-            wrong.push(format!("panels {} and {} overlap", one["title"], other["title"]));
+    for group in std::iter::once(&panels).chain(&folded) {
+        for (at, one) in group.iter().enumerate() {
+            for other in group.iter().skip(at + 1).filter(|other| overlap(one, other)) {
+                wrong.push(format!("panels {} and {} overlap", one["title"], other["title"]));
+            }
         }
     }
     wrong
+}
+
+fn array(value: &Value) -> Vec<&Value> {
+    value.as_array().into_iter().flatten().collect()
 }
 
 fn of_panel(panel: &Value) -> Vec<String> {
@@ -51,7 +61,16 @@ fn of_panel(panel: &Value) -> Vec<String> {
         Some([x, _, w, h]) if w > 0 && h > 0 && x + w <= COLUMNS => {}
         _ => wrong.push(format!("gridPos {} is not within {COLUMNS} columns", panel["gridPos"])),
     }
-    let targets: Vec<&Value> = panel["targets"].as_array().into_iter().flatten().collect();
+    let defaults = &panel["fieldConfig"]["defaults"];
+    let is_red_below = defaults["thresholds"]["steps"][0]["color"] == "red";
+    let knows_unknown = |mapping: &&Value| mapping["options"]["match"] == UNKNOWN;
+    if kind == "stat" && !is_red_below && !array(&defaults["mappings"]).iter().any(knows_unknown) {
+        wrong.push(
+            "without data it has the color of its lowest threshold; map null+nan to a text and a color"
+                .to_owned(),
+        );
+    }
+    let targets = array(&panel["targets"]);
     if targets.is_empty() != (kind == "row") {
         wrong.push("a row has no targets, any other panel has one at least".to_owned());
     }
@@ -96,7 +115,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         let target = json!({"refId": "A", "datasource": {"type": "prometheus", "uid": "${datasource}"}});
         let panel = |id: u64, x: u64| {
-            json!({"id": id, "type": "stat", "title": format!("p{id}"), "targets": [target],
+            json!({"id": id, "type": "table", "title": format!("p{id}"), "targets": [target],
                 "gridPos": {"x": x, "y": 0, "w": 12, "h": 4}})
         };
         let dashboard =
@@ -112,5 +131,33 @@ mod tests {
         let found = problems(&dashboard(&[pie]));
         assert_eq!(found.len(), 2, "{found:?}");
         assert_eq!(problems(&json!({})).len(), 3);
+    }
+
+    #[test]
+    fn a_tile_without_data_has_a_color_of_its_own() {
+        let tile = |lowest: &str, mappings: Value| {
+            json!({"type": "stat", "gridPos": {"x": 0, "y": 0, "w": 3, "h": 4},
+                "targets": [{"refId": "A", "datasource": {"type": "prometheus", "uid": "${datasource}"}}],
+                "fieldConfig": {"defaults": {"thresholds": {"steps": [{"color": lowest, "value": null}]}, "mappings": mappings}}})
+        };
+        let gray = json!([{"type": "special", "options": {"match": "null+nan", "result": {"text": "no data", "color": "gray"}}}]);
+        assert!(of_panel(&tile("green", json!([]))).join("; ").contains("null+nan"));
+        assert_eq!(of_panel(&tile("green", gray)), [""; 0]);
+        assert_eq!(of_panel(&tile("red", json!([]))), [""; 0]);
+    }
+
+    #[test]
+    fn panels_of_folded_rows_count() {
+        let row = |panels: Value| json!({"id": 1, "type": "row", "title": "r", "gridPos": {"x": 0, "y": 0, "w": 24, "h": 1}, "panels": panels});
+        let all = |row: Value| {
+            problems(&json!({"schemaVersion": 41, "uid": "u", "title": "t", "panels": [row]})).join("; ")
+        };
+        let inner = |id: u64, x: u64| {
+            json!({"id": id, "type": "table", "title": "p", "gridPos": {"x": x, "y": 1, "w": 12, "h": 8},
+                "targets": [{"refId": "A", "datasource": {"type": "prometheus", "uid": "${datasource}"}}]})
+        };
+        assert_eq!(all(row(json!([inner(2, 0), inner(3, 12)]))), "");
+        assert!(all(row(json!([inner(2, 0), inner(3, 6)]))).contains("overlap"));
+        assert!(all(row(json!([inner(1, 0)]))).contains("another's"));
     }
 }

@@ -43,6 +43,8 @@ pub(super) fn routes(server: &str, flaky: &str) -> String {
             "matches": [{"text": {"type": "Prefix", "value": name}}],
             "backends": [{"url": url}],
             "delivery": {"retry": {"backoff": "200ms", "maxBackoff": "1s", "attempts": 100}},
+            // For a while statuses fail to come.
+            "undelivered": {"after": "1s", "action": "Leave"},
         })
     };
     documents(&[object(

@@ -10,12 +10,13 @@ use super::{
 };
 
 /// What Grafana fills in, and what with: a scrape comes every second here.
-const VARIABLES: [(&str, &str); 2] = [("$namespace", NAMESPACE), ("$__rate_interval", "15s")];
+const VARIABLES: [(&str, &str); 4] =
+    [("$namespace", NAMESPACE), ("$channel", ".*"), ("$__rate_interval", "15s"), ("$__range", "1m")];
 
 /// Something that has to have data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Check {
-    /// `panel TITLE REFID`, `alert NAME` or `recording NAME`.
+    /// `panel TITLE REFID`, `variable NAME`, `annotation NAME`, `alert NAME` or `recording NAME`.
     pub(super) name: String,
     /// Has to have a value.
     pub(super) expression: String,
@@ -31,12 +32,29 @@ impl Check {
         Self { name, expression, selectors, labels: Vec::new() }
     }
 
+    /// Of a query with variables, whose result is called as `legend` says.
+    fn of_query(name: String, query: &str, legend: &Value) -> Result<Self, String> {
+        let expression = filled(&name, query)?;
+        let labels = named(legend.as_str().unwrap_or_default(), "{{").collect();
+        Ok(Self { labels, ..Self::new(name, expression) })
+    }
+
     pub(super) fn of_rule(rule: &Rule) -> Result<Self, ObserveError> {
         let kind = if rule.kind == "alerting" { "alert" } else { "recording" };
         let expression = expression::without_comparisons(&rule.query).map_err(ObserveError::Answer)?;
         let labels = rule.annotations.values().flat_map(|text| named(text, "$labels.")).collect();
         Ok(Self { labels, ..Self::new(format!("{kind} {}", rule.name), expression) })
     }
+}
+
+/// The query with a value for each variable; what is left of a `$` is the end of a regular expression or its group.
+fn filled(name: &str, query: &str) -> Result<String, String> {
+    let filled = VARIABLES.iter().fold(query.to_owned(), |query, (name, value)| query.replace(name, value));
+    let is_unknown = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '{');
+    if filled.split('$').skip(1).any(is_unknown) {
+        return Err(format!("{name}: {query} has a variable that the test does not know"));
+    }
+    Ok(filled)
 }
 
 /// The names that follow each `mark` in a text.
@@ -82,8 +100,19 @@ fn of_dashboard(dashboard: &Value) -> Result<Vec<Check>, String> {
                 format!("the query of the variable {} is not label_values(SELECTOR, LABEL)", variable["name"])
             })?;
             let name = format!("variable {}", variable["name"].as_str().unwrap_or_default());
-            checks
-                .push(Check::new(name, format!("{selector} {{{}!=\"\"}}", label.trim()).replace(" {", "{")));
+            let selector = filled(&name, selector)?;
+            let is_there = format!("{}!=\"\"}}", label.trim());
+            let labelled = match selector.strip_suffix('}') {
+                Some(matchers) => format!("{matchers},{is_there}"),
+                None => format!("{selector}{{{is_there}"),
+            };
+            checks.push(Check::new(name, labelled));
+        }
+    }
+    for annotation in dashboard["annotations"]["list"].as_array().into_iter().flatten() {
+        if let Some(query) = annotation["expr"].as_str() {
+            let name = format!("annotation {}", annotation["name"].as_str().unwrap_or_default());
+            checks.push(Check::of_query(name, query, &annotation["titleFormat"])?);
         }
     }
     collect(dashboard, &mut checks)?;
@@ -97,13 +126,7 @@ fn collect(value: &Value, checks: &mut Vec<Check>) -> Result<(), String> {
         for target in panel["targets"].as_array().into_iter().flatten() {
             let name = format!("panel {title} {}", target["refId"].as_str().unwrap_or_default());
             let query = target["expr"].as_str().ok_or_else(|| format!("{name} has no expr"))?;
-            let filled =
-                VARIABLES.iter().fold(query.to_owned(), |query, (name, value)| query.replace(name, value));
-            if filled.contains('$') {
-                return Err(format!("{name}: {query} has a variable that the test does not know"));
-            }
-            let legend = target["legendFormat"].as_str().unwrap_or_default();
-            checks.push(Check { labels: named(legend, "{{").collect(), ..Check::new(name, filled) });
+            checks.push(Check::of_query(name, query, &target["legendFormat"])?);
         }
         collect(panel, checks)?;
     }
@@ -133,10 +156,16 @@ mod tests {
             "templating": {"list": [
                 {"name": "datasource", "query": "prometheus"},
                 {"name": "namespace", "query": {"query": "label_values(build_info, namespace)"}},
+                {"name": "channel", "query": {"query": "label_values(m{namespace=~\"$namespace\"}, channel)"}},
+            ]},
+            "annotations": {"list": [
+                {"builtIn": 1, "name": "made by hand"}, {"name": "Starts", "expr": "s", "titleFormat": "{{instance}}"},
             ]},
             "panels": [
                 {"title": "In", "targets": [{"refId": "A", "expr": "rate(n{namespace=~\"$namespace\"}[$__rate_interval])"}]},
-                {"type": "row", "panels": [{"title": "Out", "targets": [{"refId": "A", "expr": "m"}, {"refId": "B", "expr": "k"}]}]},
+                {"type": "row", "panels": [{"title": "Out", "targets": [
+                    {"refId": "A", "expr": "label_replace(m, \"a\", \"$1\", \"b\", \"(.*)$\")"}, {"refId": "B", "expr": "k[$__range]"},
+                ]}]},
             ],
         });
         let checks = of_dashboard(&dashboard).unwrap();
@@ -146,9 +175,11 @@ mod tests {
             found,
             [
                 ("variable namespace", "build_info{namespace!=\"\"}"),
+                ("variable channel", "m{namespace=~\"sandbox\",channel!=\"\"}"),
+                ("annotation Starts", "s"),
                 ("panel In A", "rate(n{namespace=~\"sandbox\"}[15s])"),
-                ("panel Out A", "m"),
-                ("panel Out B", "k"),
+                ("panel Out A", "label_replace(m, \"a\", \"$1\", \"b\", \"(.*)$\")"),
+                ("panel Out B", "k[1m]"),
             ]
         );
         let unknown =

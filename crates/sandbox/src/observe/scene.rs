@@ -144,13 +144,15 @@ impl Scene {
     /// Limits, refusals, lost answers: one reply can't be delivered, once and never again.
     async fn bad_graph(&mut self) -> Result<(), ObserveError> {
         let simulator = self.main.shared_simulator();
-        simulator.set_faults(faults(json!({"graph": {"errors": [{"code": 131_026, "count": 1}]}}))?);
+        simulator.set_faults(faults(json!({"graph": {"errors": [
+            {"code": 131_026, "count": 1}, {"code": 131_053, "count": 2, "as_status": true},
+        ]}}))?);
         self.chat(Duration::from_secs(2)).await?;
+        simulator.set_faults(faults(json!({"webhooks": {"no_statuses": true}}))?);
+        self.chat(Duration::from_secs(1)).await?;
         simulator.set_faults(faults(json!({
             "graph": {
-                "errors": [
-                    {"code": 131_056, "count": 2}, {"code": 131_000, "count": 2}, {"code": 131_053, "count": 2, "as_status": true},
-                ],
+                "errors": [{"code": 131_056, "count": 2}, {"code": 131_000, "count": 2}],
                 "resets": {"count": 2},
                 "lost_answers": {"count": 3},
             },
