@@ -5,6 +5,7 @@ mod batch;
 mod encode;
 mod export;
 pub mod ids;
+mod pending;
 mod resource;
 mod sampler;
 pub mod semconv;

@@ -1,29 +1,21 @@
-//! Collects spans and sends them, on a thread of its own: neither a collector that is slow nor one that is gone costs the
-//! service more than a counter.
+//! Sends batches of spans, on a thread of its own: neither a collector that is slow nor one that is gone costs the service
+//! more than a counter.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use prometheus::IntCounter;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep},
+use tokio::time::sleep;
+
+use super::{
+    encode::Envelope,
+    export::Exporter,
+    pending::{Batch, Next, Pending},
 };
-
-use super::{Span, encode, export::Exporter, settings::Batching};
 use crate::metrics::Metrics;
-
-/// Between two looks at the queue. Nobody is woken for a span: that would cost more than the span.
-const TICK: Duration = Duration::from_millis(50);
 
 /// Waits before a batch is tried again; after the last of them it is given up.
 const BACKOFF: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
-
-pub(super) enum Message {
-    Span(Box<Span>),
-    /// Answered when everything before it was sent or given up.
-    Flush(oneshot::Sender<()>),
-}
 
 /// `<prefix>_telemetry_…`
 #[derive(Debug, Clone)]
@@ -52,10 +44,9 @@ impl Counters {
 }
 
 pub(super) struct Batcher {
-    pub(super) queue: mpsc::Receiver<Message>,
+    pub(super) pending: Arc<Pending>,
     pub(super) exporter: Exporter,
-    pub(super) resource: BTreeMap<String, String>,
-    pub(super) batching: Batching,
+    pub(super) envelope: Envelope,
     pub(super) counters: Counters,
     /// The last attempt failed, and the log has said so.
     pub(super) failing: bool,
@@ -64,50 +55,25 @@ pub(super) struct Batcher {
 impl Batcher {
     /// Until every tracer is gone.
     pub(super) async fn run(mut self) {
-        while let Some(first) = self.queue.recv().await {
-            let (spans, flush) = self.collect(first).await;
-            if !spans.is_empty() {
-                self.send(&spans).await;
-            }
-            if let Some(flush) = flush {
+        while let Some(next) = self.pending.next().await {
+            match next {
+                Next::Batch(batch) => self.send(batch).await,
                 // Whoever asked may have stopped waiting.
-                let _ = flush.send(());
+                Next::Flush(done) => drop(done.send(())),
             }
         }
     }
 
-    /// A batch: a full one, or what there is when the first of it has waited long enough.
-    async fn collect(&mut self, first: Message) -> (Vec<Span>, Option<oneshot::Sender<()>>) {
-        let until = Instant::now() + self.batching.delay;
-        let mut spans = Vec::with_capacity(self.batching.batch);
-        let mut next = Some(first);
-        loop {
-            while let Some(message) = next.take() {
-                match message {
-                    Message::Span(span) => spans.push(*span),
-                    Message::Flush(flush) => return (spans, Some(flush)),
-                }
-                if spans.len() < self.batching.batch {
-                    next = self.queue.try_recv().ok();
-                }
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if spans.len() >= self.batching.batch || left.is_zero() || self.queue.is_closed() {
-                return (spans, None);
-            }
-            sleep(left.min(TICK)).await;
-            next = self.queue.try_recv().ok();
-        }
-    }
-
-    async fn send(&mut self, spans: &[Span]) {
-        let request = Bytes::from(encode::request(&self.resource, spans));
+    async fn send(&mut self, batch: Batch) {
+        let spans = batch.spans as u64;
+        let request = Bytes::from(self.envelope.around(&batch.bytes));
+        self.pending.give_back(batch);
         let mut waits = BACKOFF.iter();
         loop {
             let refused = match self.exporter.send(request.clone()).await {
                 Ok(rejected) => {
-                    let rejected = rejected.min(spans.len() as u64);
-                    self.counters.exported.inc_by(spans.len() as u64 - rejected);
+                    let rejected = rejected.min(spans);
+                    self.counters.exported.inc_by(spans - rejected);
                     self.counters.failed.inc_by(rejected);
                     if std::mem::take(&mut self.failing) {
                         tracing::info!("traces are taken by the collector again");
@@ -126,7 +92,7 @@ impl Batcher {
             match waits.next() {
                 Some(wait) if refused.later => sleep(*wait).await,
                 _ => {
-                    self.counters.failed.inc_by(spans.len() as u64);
+                    self.counters.failed.inc_by(spans);
                     return;
                 }
             }

@@ -18,31 +18,64 @@ const STATUS_ERROR: u64 = 2;
 /// The W3C flags; whether the parent is of another process is not said.
 const SAMPLED: u32 = 1;
 
-/// One request with all of them.
-pub(super) fn request(resource: &BTreeMap<String, String>, spans: &[Span]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512 + 384 * spans.len());
-    message(&mut out, 1, |out| {
-        message(out, 1, |out| {
+/// What is the same in every request of a process, encoded once.
+pub(super) struct Envelope {
+    resource: Vec<u8>,
+    scope: Vec<u8>,
+    schema: Vec<u8>,
+}
+
+impl Envelope {
+    pub(super) fn new(resource: &BTreeMap<String, String>) -> Self {
+        let mut envelope = Self { resource: Vec::new(), scope: Vec::new(), schema: Vec::new() };
+        message(&mut envelope.resource, 1, |out| {
             for (key, value) in resource {
                 attribute(out, 1, key, |out| bytes(out, 1, value.as_bytes()));
             }
         });
-        message(out, 2, |out| {
-            message(out, 1, |out| {
-                bytes(out, 1, SCOPE.as_bytes());
-                bytes(out, 2, env!("CARGO_PKG_VERSION").as_bytes());
-            });
-            for one in spans {
-                message(out, 2, |out| span(out, one));
-            }
-            bytes(out, 3, SCHEMA_URL.as_bytes());
+        message(&mut envelope.scope, 1, |out| {
+            bytes(out, 1, SCOPE.as_bytes());
+            bytes(out, 2, env!("CARGO_PKG_VERSION").as_bytes());
         });
-        bytes(out, 3, SCHEMA_URL.as_bytes());
-    });
-    out
+        bytes(&mut envelope.schema, 3, SCHEMA_URL.as_bytes());
+        envelope
+    }
+
+    /// One request with these spans, as [`span`] has written them.
+    pub(super) fn around(&self, spans: &[u8]) -> Vec<u8> {
+        let mut scope_spans = Vec::with_capacity(8);
+        let length = self.scope.len() + spans.len() + self.schema.len();
+        head(&mut scope_spans, 2, length);
+        let resource_spans = self.resource.len() + scope_spans.len() + length + self.schema.len();
+        let mut out = Vec::with_capacity(16 + resource_spans);
+        head(&mut out, 1, resource_spans);
+        for part in [&self.resource, &scope_spans, &self.scope, spans, &self.schema, &self.schema] {
+            out.extend_from_slice(part);
+        }
+        out
+    }
 }
 
-fn span(out: &mut Vec<u8>, span: &Span) {
+/// Writes a span as one of the list in a request.
+pub(super) fn span(out: &mut Vec<u8>, one: &Span) {
+    // Its length goes in front and is known only afterwards: two bytes are right for nearly every span.
+    const LENGTH: usize = 2;
+    tag(out, 2, BYTES);
+    let at = out.len();
+    out.extend([0; LENGTH]);
+    fields(out, one);
+    let length = out.len() - at - LENGTH;
+    if (0x80..0x4000).contains(&length) {
+        out[at] = (length & 0x7f) as u8 | 0x80;
+        out[at + 1] = (length >> 7) as u8;
+    } else {
+        let mut prefix = Vec::with_capacity(10);
+        varint(&mut prefix, length as u64);
+        out.splice(at..at + LENGTH, prefix);
+    }
+}
+
+fn fields(out: &mut Vec<u8>, span: &Span) {
     bytes(out, 1, &span.context.trace.to_bytes());
     bytes(out, 2, &span.context.span.to_bytes());
     if let Some(parent) = span.parent {
@@ -114,9 +147,14 @@ fn fixed32(out: &mut Vec<u8>, field: u32, value: u32) {
 }
 
 fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
+    head(out, field, value.len());
+    out.extend_from_slice(value);
+}
+
+/// What stands in front of so many bytes.
+fn head(out: &mut Vec<u8>, field: u32, length: usize) {
     tag(out, field, BYTES);
-    varint(out, value.len() as u64);
-    out.extend(value);
+    varint(out, length as u64);
 }
 
 /// A message within a message. Its length goes in front of it and is known only afterwards; most are short enough for
@@ -156,7 +194,9 @@ mod tests {
 
     /// Read back by the standard's own code.
     fn decoded(resource: &BTreeMap<String, String>, spans: &[Span]) -> ExportTraceServiceRequest {
-        ExportTraceServiceRequest::decode(&request(resource, spans)[..]).unwrap()
+        let mut list = Vec::new();
+        spans.iter().for_each(|one| span(&mut list, one));
+        ExportTraceServiceRequest::decode(&Envelope::new(resource).around(&list)[..]).unwrap()
     }
 
     #[test]
@@ -196,6 +236,17 @@ mod tests {
         assert_eq!(read.links[0].trace_id, other.trace.to_bytes());
         assert_eq!(read.links[0].span_id, other.span.to_bytes());
         assert_eq!(read.status.as_ref().unwrap().code(), StatusCode::Error);
+    }
+
+    #[test]
+    fn spans_of_every_length_are_read_back() {
+        // 62 bytes and more: one, two and three bytes of length.
+        for length in [0, 10, 40, 100, 16_000, 16_400, 3_000_000] {
+            let span = Span::new(context(), Kind::Internal, "x".repeat(length), UNIX_EPOCH).until(UNIX_EPOCH);
+            let request = decoded(&BTreeMap::new(), &[span.clone(), span]);
+            let read = &request.resource_spans[0].scope_spans[0].spans;
+            assert!(read.iter().all(|span| span.name.len() == length) && read.len() == 2, "{length}");
+        }
     }
 
     #[test]

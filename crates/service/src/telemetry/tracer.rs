@@ -7,12 +7,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::sync::{mpsc, oneshot};
-
 use super::{
     Sampler, Span, SpanContext, SpanId, TelemetrySettings, TraceId,
-    batch::{Batcher, Counters, Message},
+    batch::{Batcher, Counters},
+    encode::Envelope,
     export::Exporter,
+    pending::Pending,
     resource::resource,
 };
 use crate::metrics::Metrics;
@@ -57,13 +57,13 @@ impl Telemetry {
         let counters = Counters::new(metrics);
         let Some(endpoint) = &settings.endpoint else { return Ok(Self { tracer: Tracer::off() }) };
         let exporter = Exporter::new(endpoint)?;
-        let (sender, queue) = mpsc::channel(settings.batching.queue);
+        let pending = Arc::new(Pending::new(settings.batching));
         let dropped = counters.dropped.clone();
+        let resource = resource(settings.service_name.as_deref(), &settings.attributes, service, version);
         let batcher = Batcher {
-            queue,
+            pending: Arc::clone(&pending),
             exporter,
-            resource: resource(settings.service_name.as_deref(), &settings.attributes, service, version),
-            batching: settings.batching,
+            envelope: Envelope::new(&resource),
             counters,
             failing: false,
         };
@@ -71,7 +71,7 @@ impl Telemetry {
         std::thread::Builder::new()
             .name("telemetry".to_owned())
             .spawn(move || runtime.block_on(batcher.run()))?;
-        let inner = Inner { sampler: settings.sampler, sender, dropped, failures: Mutex::default() };
+        let inner = Inner { sampler: settings.sampler, pending, dropped, failures: Mutex::default() };
         tracing::info!(protocol = ?endpoint.protocol, sampler = ?settings.sampler, "traces are on");
         Ok(Self { tracer: Tracer(Some(Arc::new(inner))) })
     }
@@ -84,14 +84,8 @@ impl Telemetry {
     /// Sends what waits, for as long as this at most.
     pub async fn flush(&self, budget: Duration) {
         let Some(inner) = &self.tracer.0 else { return };
-        let flush = async {
-            let (done, flushed) = oneshot::channel();
-            if inner.sender.send(Message::Flush(done)).await.is_ok() {
-                // The thread is gone with everything it had; there is nothing to wait for.
-                let _ = flushed.await;
-            }
-        };
-        if tokio::time::timeout(budget, flush).await.is_err() {
+        // An error: the thread is gone with everything it had, and there is nothing to wait for.
+        if tokio::time::timeout(budget, inner.pending.flush()).await.is_err() {
             tracing::warn!("some traces were not sent before the end");
         }
     }
@@ -103,7 +97,7 @@ pub struct Tracer(Option<Arc<Inner>>);
 
 struct Inner {
     sampler: Sampler,
-    sender: mpsc::Sender<Message>,
+    pending: Arc<Pending>,
     dropped: prometheus::IntCounter,
     /// The second that is counted, and how many there were in it.
     failures: Mutex<(u64, u32)>,
@@ -135,25 +129,33 @@ impl Tracer {
     }
 
     /// Takes a span, if its trace is sampled. Never waits: when too many wait already, it is dropped and counted.
+    #[expect(clippy::needless_pass_by_value, reason = "a span that is written down is over")]
     pub fn record(&self, span: Span) {
         if let Some(inner) = self.0.as_ref().filter(|_| span.context.sampled) {
-            inner.take(span);
+            inner.take(&span);
         }
     }
 
     /// Takes a span that tells of a failure also when its trace is not sampled, so that failures can be found; a few in
     /// a second only.
+    #[expect(clippy::needless_pass_by_value, reason = "a span that is written down is over")]
     pub fn record_failure(&self, span: Span) {
         let Some(inner) = &self.0 else { return };
         if span.context.sampled || (inner.sampler.wants_failures() && inner.has_room_for_failure()) {
-            inner.take(span);
+            inner.take(&span);
         }
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.pending.close();
+    }
+}
+
 impl Inner {
-    fn take(&self, span: Span) {
-        if self.sender.try_send(Message::Span(Box::new(span))).is_err() {
+    fn take(&self, span: &Span) {
+        if !self.pending.add(span) {
             self.dropped.inc();
         }
     }
