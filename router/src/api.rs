@@ -128,6 +128,8 @@ impl Intake for Closed {
     async fn accept(&self, _delivery: Delivery) -> Result<Accepted, StoreError> {
         Err(StoreError::Closed)
     }
+
+    fn refused(&self, _channels: &[Arc<str>]) {}
 }
 
 #[cfg(test)]

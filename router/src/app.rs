@@ -241,6 +241,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         bounds: settings.flow.bounds,
         retention: settings.flow.retention,
         silent_after: settings.flow.silent_after,
+        refused_after: settings.flow.refused_after,
         send_retry: RetryPolicy {
             // Only sends in doubt count. Each may be one more copy for the person, so there is an end to them.
             attempts: Some(10),

@@ -21,6 +21,7 @@ mod pace;
 mod pool;
 mod read_marks;
 mod receipts;
+mod refusals;
 mod spans;
 mod step;
 mod upkeep;
@@ -72,6 +73,10 @@ impl Intake for EngineIntake {
             .await
             .map_err(|_| StoreError::Closed)?
     }
+
+    fn refused(&self, channels: &[Arc<str>]) {
+        self.0.receipts.refused(channels, self.0.clock.now());
+    }
 }
 
 /// How the engine works, whatever the routes say.
@@ -91,6 +96,8 @@ pub struct EngineSettings {
     pub retention: Retention,
     /// A channel without a message for longer is called silent; `None`: no channel is.
     pub silent_after: Option<Duration>,
+    /// A channel of which webhooks are refused for so long, and none is stored, does not receive.
+    pub refused_after: Duration,
 }
 
 /// How long a send that a vanished process may have made rests, so that a status can tell.

@@ -6,6 +6,7 @@ mod config;
 mod flow;
 mod pace;
 mod queues;
+mod signatures;
 mod store;
 
 use prometheus::{IntCounter, IntCounterVec};
@@ -17,6 +18,7 @@ pub use self::{
     flow::FlowMetrics,
     pace::PaceMetrics,
     queues::QueueMetrics,
+    signatures::SignatureMetrics,
     store::{OpenConnection, StoreMetrics, WriterMetrics},
 };
 use crate::{REVISION, VERSION, config::kubernetes::KubernetesMetrics};
@@ -28,7 +30,7 @@ pub struct RouterMetrics {
     pub duplicates: IntCounter,
     pub statuses: IntCounterVec,
     pub events: IntCounter,
-    pub signature_failures: IntCounterVec,
+    pub signatures: SignatureMetrics,
     pub foreign: IntCounter,
     pub unrouted: IntCounter,
     pub routed: IntCounterVec,
@@ -62,11 +64,7 @@ impl RouterMetrics {
                 "events_received_total",
                 "Other changes, errors and unreadable items that were received",
             ),
-            signature_failures: metrics.counter_vec(
-                "signature_failures_total",
-                "Webhooks that were refused because of their signature (missing, malformed, mismatch)",
-                &["reason"],
-            ),
+            signatures: SignatureMetrics::new(metrics),
             foreign: metrics
                 .counter("foreign_items_total", "Items for phone numbers that are no channel of this router"),
             unrouted: metrics

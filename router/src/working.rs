@@ -12,6 +12,9 @@ use crate::{
 /// Meta's reason for a token that it does not take (crate `whatsapp`, table of errors).
 const TOKEN_INVALID: &str = "token_invalid";
 
+/// All webhooks are refused because of their signature.
+pub const SIGNATURE_REFUSED: &str = "SignatureRefused";
+
 /// A reason, and what it means.
 type Reasons = &'static [(&'static str, &'static str)];
 
@@ -31,6 +34,10 @@ pub const REFERENCE: [(&str, &str, Reasons); 2] = [
         "Do webhooks for it come in: messages, statuses and other news?",
         &[
             ("Receiving", "they do"),
+            (
+                SIGNATURE_REFUSED,
+                "they come, and for `CHANNEL_REFUSED_AFTER` each was refused because of its signature: the app secret is wrong",
+            ),
             ("Silent", "there was no message, nor anything else, for `CHANNEL_SILENT_AFTER`"),
             (
                 "NothingYet",
@@ -78,6 +85,13 @@ fn receiving(receiving: Receiving) -> Working {
     match receiving {
         Receiving::Yes => say(Status::True, "Receiving", "webhooks come in".to_owned()),
         Receiving::NothingYet => say(Status::Unknown, "NothingYet", "no webhook is known yet".to_owned()),
+        Receiving::Refused { since } => {
+            let message = format!(
+                "every webhook for it is refused since {} because of its signature: write the app's secret as Meta has it now into its secret",
+                written(since)
+            );
+            say(Status::False, SIGNATURE_REFUSED, message)
+        }
         Receiving::Silent { since } => {
             let message = format!(
                 "nothing came in since {}: check that webhooks reach the router and that the app is subscribed to the account",
@@ -103,8 +117,13 @@ mod tests {
         let stopped = |reason: &str| {
             Some(StoppedView { since: 0, probe_at: 0, reason: reason.to_owned(), error: String::new() })
         };
-        let all = [None, stopped("token_invalid"), stopped("account_locked")];
-        let receiving = [Receiving::Yes, Receiving::Silent { since: 0 }, Receiving::NothingYet];
+        let all = [None, stopped("token_invalid"), stopped("account_locked"), None];
+        let receiving = [
+            Receiving::Yes,
+            Receiving::Silent { since: 0 },
+            Receiving::NothingYet,
+            Receiving::Refused { since: 0 },
+        ];
         for (stopped, receiving) in all.into_iter().zip(receiving) {
             let said = conditions(&ChannelHealth { channel: "a".into(), stopped, receiving });
             for (said, (kind, _, reasons)) in said.iter().zip(REFERENCE) {
@@ -138,6 +157,12 @@ mod tests {
                 Receiving::Yes,
                 [Status::False, Status::True],
                 ["Refused", "Receiving"],
+            ),
+            (
+                None,
+                Receiving::Refused { since: 0 },
+                [Status::True, Status::False],
+                ["Sending", "SignatureRefused"],
             ),
         ] {
             let found = conditions(&ChannelHealth { channel: "a".into(), stopped, receiving });

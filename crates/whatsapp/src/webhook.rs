@@ -2,11 +2,14 @@
 //! kept as far as it can be told apart, and never costs the items beside it.
 
 mod contacts;
+mod numbers;
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+pub use self::numbers::each_number;
 
 use self::contacts::Contacts;
 use crate::{

@@ -53,8 +53,8 @@ struct QueueHealth {
 #[derive(Debug, PartialEq, Eq, Object)]
 #[oai(rename = "HealthReason")]
 pub(super) struct ReasonItem {
-    /// `store_failing`, `dead_letters`, `inbox_old`, `outbox_old`, `breaker_open`, `channel_stopped` or
-    /// `channel_silent`.
+    /// `store_failing`, `dead_letters`, `inbox_old`, `outbox_old`, `breaker_open`, `channel_stopped`,
+    /// `webhooks_refused` or `channel_silent`.
     code: String,
     detail: String,
 }
@@ -161,9 +161,13 @@ impl QueueHealthReport {
             reason("breaker_open", detail);
         }
         for channel in channels {
-            let codes = ["channel_stopped", "channel_silent"];
-            for (code, condition) in codes.into_iter().zip(working::conditions(channel)) {
+            for condition in working::conditions(channel) {
                 if condition.status == Status::False {
+                    let code = match (condition.kind, condition.reason) {
+                        ("Sending", _) => "channel_stopped",
+                        (_, working::SIGNATURE_REFUSED) => "webhooks_refused",
+                        _ => "channel_silent",
+                    };
                     reason(code, format!("{}: {}", channel.channel, condition.message));
                 }
             }
@@ -213,7 +217,8 @@ impl MonitoringApi {
     /// How are the queues?
     ///
     /// `degraded` when there are dead letters, when work that could be done waits for over a minute, when a circuit
-    /// breaker is not closed, when Meta refuses all sends of a channel, or when a channel is silent for unusually long
+    /// breaker is not closed, when Meta refuses all sends of a channel, when all webhooks of a channel are
+    /// refused because of their signature (`CHANNEL_REFUSED_AFTER`), or when a channel is silent for unusually long
     /// (`CHANNEL_SILENT_AFTER`). `down` when the store fails. While too many
     /// calls read at once it answers a problem with 503.
     #[oai(path = "/monitoring/queue/health", method = "get", operation_id = "getQueueHealth")]

@@ -19,7 +19,7 @@ use whatsapp::{
 use super::{body_room::BodyRoom, signed_body::SignedBody};
 use crate::{
     clock::Clock,
-    intake::{Intake, Plan, plan, speaks_for_all},
+    intake::{Intake, Plan, named, not_spoken_for, plan},
     metrics::RouterMetrics,
     routing::{LiveTable, Table},
     store::{Accepted, NewInbound, StoreError},
@@ -174,8 +174,9 @@ impl WebhookApi {
         };
         let plan = match webhook::parse(&body) {
             Ok(webhook) => {
-                if signer.is_some_and(|signer| !speaks_for_all(signer, &webhook, &table)) {
-                    return ReceiveResponse::Forbidden(Json(self.refuse_stranger()));
+                let others = signer.map(|signer| not_spoken_for(signer, &webhook, &table));
+                if let Some(others) = others.filter(|others| !others.is_empty()) {
+                    return ReceiveResponse::Forbidden(Json(self.refuse_stranger(&others)));
                 }
                 plan(webhook, body.clone(), &table, self.clock.now())
             }
@@ -200,7 +201,11 @@ impl WebhookApi {
             return Ok(None);
         }
         signature::verify(table.app_secrets(), body, header).map(Some).map_err(|error| {
-            self.metrics.signature_failures.with_label_values(&[error.as_str()]).inc();
+            // Only what was signed, as Meta would after a change of its secret.
+            let claims_to_be_signed = error == SignatureError::Mismatch;
+            let channels = if claims_to_be_signed { named(body, table) } else { Vec::new() };
+            self.metrics.signatures.refused(error, &channels);
+            self.intake.refused(&channels);
             tracing::warn!(reason = error.as_str(), "webhook refused: {error}");
             Problem::forbidden(error.to_string()).with_code(match error {
                 SignatureError::Missing => "signature_missing",
@@ -211,8 +216,9 @@ impl WebhookApi {
     }
 
     /// 403 and not 200: should the secrets of two channels have been mixed up, Meta has the messages for seven days.
-    fn refuse_stranger(&self) -> Problem {
-        self.metrics.signature_failures.with_label_values(&["other_channel"]).inc();
+    fn refuse_stranger(&self, channels: &[Arc<str>]) -> Problem {
+        self.metrics.signatures.refused_for_another(channels);
+        self.intake.refused(channels);
         tracing::warn!(
             reason = "other_channel",
             "webhook refused: it was signed with the app secret of another channel than the one that it names"

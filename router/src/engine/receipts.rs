@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Engine, StoppedView};
+use super::{Engine, StoppedView, refusals::Refusals};
 use crate::{
     clock::micros,
     routing::Table,
@@ -30,6 +30,13 @@ struct Last {
     message: Option<Micros>,
     /// Of whatever kind.
     webhook: Option<Micros>,
+    refusals: Option<Refusals>,
+}
+
+impl Last {
+    fn stored(&self) -> Option<Micros> {
+        self.message.max(self.webhook)
+    }
 }
 
 /// Whose messages, those written on the phone among them, and whose other news a webhook brings.
@@ -46,6 +53,8 @@ pub enum Receiving {
     Yes,
     /// The last one came so long ago that somebody should look.
     Silent { since: Micros },
+    /// They come, and each is refused because of its signature.
+    Refused { since: Micros },
     /// There was none since the process began, and no message before, as far as the store was looked through.
     NothingYet,
 }
@@ -67,6 +76,15 @@ impl Receipts {
         }
         for channel in &brought.anything {
             self.note(channel, |last| last.webhook = last.webhook.max(Some(at)));
+        }
+    }
+
+    /// What has come in was refused because of its signature.
+    pub(super) fn refused(&self, channels: &[Arc<str>], at: Micros) {
+        for channel in channels {
+            self.note(channel, |last| {
+                last.refusals = Some(Refusals::with_one_more(last.refusals, last.stored(), at));
+            });
         }
     }
 
@@ -105,8 +123,11 @@ impl Brought {
     }
 }
 
-fn judge(last: Last, now: Micros, silent_after: Option<Duration>) -> Receiving {
-    match (last.message.max(last.webhook), silent_after) {
+fn judge(last: Last, now: Micros, silent_after: Option<Duration>, refused_after: Duration) -> Receiving {
+    if let Some(since) = last.refusals.and_then(|it| it.tell(last.stored(), now, refused_after)) {
+        return Receiving::Refused { since };
+    }
+    match (last.stored(), silent_after) {
         (Some(at), Some(after)) if now.saturating_sub(at) > micros(after) => Receiving::Silent { since: at },
         (Some(_), _) => Receiving::Yes,
         (None, _) => Receiving::NothingYet,
@@ -116,11 +137,11 @@ fn judge(last: Last, now: Micros, silent_after: Option<Duration>) -> Receiving {
 impl Engine {
     /// Whether each channel works, in the order of their names.
     pub fn channels_health(&self) -> Vec<ChannelHealth> {
-        let (now, silent_after) = (self.clock.now(), self.settings.silent_after);
+        let (now, after) = (self.clock.now(), (self.settings.silent_after, self.settings.refused_after));
         let limits = self.limits_view().into_iter();
         limits
             .map(|limits| ChannelHealth {
-                receiving: judge(self.receipts.last(&limits.channel), now, silent_after),
+                receiving: judge(self.receipts.last(&limits.channel), now, after.0, after.1),
                 channel: limits.channel,
                 stopped: limits.stopped,
             })
@@ -166,8 +187,12 @@ impl Engine {
         for gone in self.receipts.keep(table) {
             // What was never shown is not there.
             let _ = gauge.remove_label_values(&[&*gone]);
+            self.metrics.signatures.forget(&gone);
         }
         for channel in table.channels() {
+            // Whatever is shown is known, so that it is forgotten with its channel.
+            self.receipts.note(&channel.name, |_| ());
+            self.metrics.signatures.show(&channel.name);
             if let Some(at) = self.receipts.last(&channel.name).message {
                 gauge.with_label_values(&[&*channel.name]).set(at as f64 / 1e6);
             }
@@ -276,8 +301,9 @@ mod tests {
             (None, Some(HOUR), after, Receiving::Silent { since: HOUR }),
             (Some(HOUR), Some(9 * HOUR), after, Receiving::Yes),
         ] {
-            let last = Last { message, webhook };
-            assert_eq!(judge(last, 10 * HOUR, silent_after), expected, "{last:?}");
+            let last = Last { message, webhook, refusals: None };
+            let refused_after = Duration::from_secs(300);
+            assert_eq!(judge(last, 10 * HOUR, silent_after, refused_after), expected, "{last:?}");
         }
     }
 
@@ -316,5 +342,23 @@ mod tests {
         receipts.stored(&Brought { messages: BTreeSet::new(), anything: vec![channel] }, 7);
         let last = receipts.last("a");
         assert_eq!((last.message, last.webhook), (Some(5), Some(7)));
+    }
+
+    #[test]
+    fn refused_webhooks_say_more_than_silence_until_one_is_stored() {
+        const MINUTE: Micros = 60_000_000;
+        let (receipts, channel): (_, Arc<str>) = (Receipts::default(), "a".into());
+        let judged =
+            |now| judge(receipts.last("a"), now, Some(Duration::from_secs(3_600)), Duration::from_secs(300));
+        receipts.note_message(&channel, MINUTE);
+        for at in [100, 103, 106] {
+            receipts.refused(std::slice::from_ref(&channel), at * MINUTE);
+        }
+        assert_eq!(judged(107 * MINUTE), Receiving::Refused { since: 100 * MINUTE });
+        let brought = Brought { messages: BTreeSet::new(), anything: vec![channel.clone()] };
+        receipts.stored(&brought, 108 * MINUTE);
+        assert_eq!(judged(109 * MINUTE), Receiving::Yes);
+        receipts.refused(&[channel], 109 * MINUTE);
+        assert_eq!(judged(109 * MINUTE), Receiving::Yes, "it begins anew");
     }
 }

@@ -49,13 +49,6 @@ pub fn plan(webhook: Webhook<'_>, body: Bytes, table: &Table, received_at: Micro
     plan
 }
 
-/// Whether every channel that is named in it has the app secret that signed it, by its position in the table.
-pub fn speaks_for_all(signer: usize, webhook: &Webhook<'_>, table: &Table) -> bool {
-    let numbers = webhook.items.iter().filter_map(|item| item.phone_number_id.as_deref());
-    let mut channels = numbers.filter_map(|number| table.channel_of_number(number));
-    channels.all(|channel| table.may_sign(signer, &channel.name))
-}
-
 impl Plan {
     fn add(&mut self, item: &Item<'_>, table: &Table, now: Micros) {
         let channel = match item.phone_number_id.as_deref() {

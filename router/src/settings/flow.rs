@@ -21,6 +21,7 @@ pub struct FlowSettings {
     pub bounds: Bounds,
     /// `None`: however long.
     pub silent_after: Option<Duration>,
+    pub refused_after: Duration,
 }
 
 impl FlowSettings {
@@ -55,6 +56,10 @@ impl FlowSettings {
             .var("CHANNEL_SILENT_AFTER", "a channel that has received nothing for longer, no message and no status, has the condition `Receiving` `False`; `0`: none has")
             .default("3d")
             .duration();
+        let refused_after = env
+            .var("CHANNEL_REFUSED_AFTER", "a channel whose webhooks are refused for this long because of their signature, three or more of them and none taken between, has the condition `Receiving` `False`")
+            .default("5m")
+            .duration();
         let (quiet, max, after, action) = (quiet?, max?, after?, action?);
         let silent_after = silent_after?;
         Some(Self {
@@ -65,6 +70,7 @@ impl FlowSettings {
             retention: retention?,
             bounds: bounds?,
             silent_after: (!silent_after.is_zero()).then_some(silent_after),
+            refused_after: refused_after?,
         })
     }
 }

@@ -1,7 +1,10 @@
-//! Whether a channel works is among its conditions: a token that Meta refuses, and silence.
+//! Whether a channel works is among its conditions: a token that Meta refuses, silence, and an app secret that is wrong.
 
 use reqwest::Method;
-use sandbox::{simulator::NewCredentials, stack::Stack};
+use sandbox::{
+    simulator::{NewCredentials, Signing},
+    stack::Stack,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -90,4 +93,40 @@ async fn statuses_show_that_webhooks_of_a_channel_arrive_that_only_sends() {
     ]});
     stack.webhook(envelope(&[value(status)])).await.unwrap();
     until(&stack, "Receiving", ("True", "Receiving")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_app_secret_is_a_condition_until_a_webhook_is_taken() {
+    let stack = with_keys().router_env("CHANNEL_REFUSED_AFTER", "1s").start().await.unwrap();
+    until(&stack, "Receiving", ("Unknown", "NothingYet")).await;
+    let mut foreign = value(json!({"statuses": []}));
+    foreign["metadata"]["phone_number_id"] = json!("999");
+    let genuine = webhook(&[("15550100001", "wamid.1", "hello")]);
+    let refused = async |body: &str, signing: Signing| {
+        let answer = stack.simulator().inject(body.to_owned(), signing).await.unwrap();
+        assert_eq!(answer.status, 403, "{}", answer.body);
+    };
+    refused(&envelope(&[foreign]), Signing::WrongSecret).await;
+    refused("not even JSON", Signing::WrongSecret).await;
+    refused(&genuine, Signing::Unsigned).await;
+    for _ in 0..3 {
+        refused(&genuine, Signing::WrongSecret).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    refused(&genuine, Signing::WrongSecret).await;
+    let message = until(&stack, "Receiving", ("False", "SignatureRefused")).await;
+    assert!(message.starts_with("every webhook for it is refused since 20"), "{message}");
+    assert!(reasons(&stack).await.contains("webhooks_refused"));
+    let metrics = get(&stack, "/metrics").await.1;
+    for line in [
+        r#"signature_failures_total{channel="",reason="mismatch"} 2"#,
+        r#"signature_failures_total{channel="",reason="missing"} 1"#,
+        r#"signature_failures_total{channel="default",reason="mismatch"} 4"#,
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+
+    stack.webhook(genuine).await.unwrap();
+    until(&stack, "Receiving", ("True", "Receiving")).await;
+    assert!(!reasons(&stack).await.contains("webhooks_refused"));
 }

@@ -83,6 +83,7 @@ impl Rig {
                 bounds: Bounds { items: 100_000, bytes: 1 << 30 },
                 retention: Retention { messages: None, webhooks: None, events: None, dead_letters: None },
                 silent_after: None,
+                refused_after: Duration::from_secs(300),
             },
             clock: Clock::default(),
             failpoints: Failpoints::default(),
