@@ -25,6 +25,7 @@ mod refusals;
 mod spans;
 mod step;
 mod upkeep;
+mod waits;
 mod watchdog;
 
 use std::{
@@ -43,7 +44,10 @@ pub use self::{
     receipts::{ChannelHealth, Receiving},
     upkeep::Retention,
 };
-use self::{breakers::Breakers, leases::LeaseBook, pace::Pace, pool::Pool, receipts::Receipts, spans::Spans};
+use self::{
+    breakers::Breakers, leases::LeaseBook, pace::Pace, pool::Pool, receipts::Receipts, spans::Spans,
+    waits::ToldWaits,
+};
 use crate::{
     backend::BackendClient,
     clock::Clock,
@@ -76,6 +80,10 @@ impl Intake for EngineIntake {
 
     fn refused(&self, channels: &[Arc<str>]) {
         self.0.receipts.refused(channels, self.0.clock.now());
+    }
+
+    fn rests(&self) -> Option<&'static str> {
+        self.0.why_held(Queue::Inbox)
     }
 }
 
@@ -145,6 +153,7 @@ pub struct Engine {
     unconfigured: Mutex<Line>,
     leases: LeaseBook,
     receipts: Receipts,
+    told_waits: ToldWaits,
 }
 
 impl Engine {
@@ -160,6 +169,7 @@ impl Engine {
         let engine = Arc::new(Self {
             leases: LeaseBook::new(store.lease_time()),
             receipts: Receipts::default(),
+            told_waits: ToldWaits::default(),
             inbox: Pool::new(Queue::Inbox, settings.dispatch_concurrency),
             outbox: Pool::new(Queue::Outbox, settings.delivery_concurrency),
             pace,

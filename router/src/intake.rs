@@ -20,4 +20,9 @@ pub trait Intake: std::fmt::Debug + Send + Sync {
 
     /// A webhook that names these channels was refused because of its signature.
     fn refused(&self, channels: &[Arc<str>]);
+
+    /// Why nothing new is begun at the moment: a word of the list that failures are named by.
+    fn rests(&self) -> Option<&'static str> {
+        None
+    }
 }

@@ -277,12 +277,13 @@ impl WebhookApi {
 
     fn report(&self, messages: &[NewInbound], accepted: &Accepted) {
         self.metrics.duplicates.inc_by(accepted.duplicates as u64);
+        let waits = self.intake.rests();
         for (message, _) in messages.iter().zip(&accepted.new_messages).filter(|(_, new)| **new) {
             self.metrics.received.with_label_values(&[&message.channel, message.message_type]).inc();
             tracing::info!(
                 correlation_id = %message.id,
                 trace_id = message.trace.map(|trace| tracing::field::display(trace.trace)),
-                channel = &*message.channel, r#type = message.message_type,
+                channel = &*message.channel, r#type = message.message_type, waits,
                 "message received"
             );
         }

@@ -29,9 +29,16 @@ impl Engine {
             }
             let rests = engine.is_stopping() || engine.is_held(Queue::Outbox);
             let slot = if rests { None } else { engine.outbox.try_take(1) };
+            let waits = engine.why_held(Queue::Outbox);
+            let (id, trace, channel) = (send.message.id, send.message.trace, send.channel.clone());
+            let message_type = send.message.message_type.clone();
             match engine.store.enqueue(send, slot.is_some()).await {
                 Ok(Enqueued::Stored { claim, left_work }) => {
                     engine.store_check.ok();
+                    tracing::info!(
+                        correlation_id = %id, trace_id = trace.map(|trace| tracing::field::display(trace.trace)),
+                        message_id = %id, channel = &*channel, r#type = message_type, waits, "message queued"
+                    );
                     if let (Some(claim), Some(slot)) = (claim, slot) {
                         engine.start_lane(*claim, slot);
                     }

@@ -13,7 +13,7 @@ use super::{
     breaker::{Breaker, BreakerState, Change, Seen, Ticket},
     pace::BreakerView,
 };
-use crate::{backend::BackendError, metrics::PaceMetrics, routing::Table};
+use crate::{backend::BackendError, clock::millis, metrics::PaceMetrics, routing::Table};
 
 const KIND: &str = "backend";
 
@@ -126,10 +126,11 @@ impl BackendCall<'_> {
     /// What came of it.
     pub(super) fn ended<T>(mut self, outcome: &Result<T, BackendError>) -> After {
         self.ended = true;
-        let change = self.leave(match outcome {
-            Err(error) if error.is_outage() => Seen::Outage,
-            _ => Seen::Alive,
-        });
+        let (seen, error) = match outcome {
+            Err(error) if error.is_outage() => (Seen::Outage, Some(error)),
+            _ => (Seen::Alive, None),
+        };
+        let change = self.leave(seen, error);
         let now = Instant::now();
         After {
             works_again: matches!(change, Some(Change::Closed { .. })),
@@ -139,7 +140,7 @@ impl BackendCall<'_> {
         }
     }
 
-    fn leave(&self, seen: Seen) -> Option<Change> {
+    fn leave(&self, seen: Seen, last: Option<&BackendError>) -> Option<Change> {
         let mut breaker = lock(&self.breaker);
         let change = breaker.leave(self.ticket, seen, Instant::now(), rand::random());
         if let Some(change) = change {
@@ -149,14 +150,16 @@ impl BackendCall<'_> {
                     self.breakers.troubled.store(true, Ordering::SeqCst);
                     tracing::error!(
                         backend = &**self.name,
-                        probe_in_ms = wait.as_millis(),
+                        reason = last.map(BackendError::reason),
+                        error = last.map(tracing::field::display),
+                        probe_in_ms = millis(wait),
                         "the backend fails again and again: it is not called until a single call succeeds; messages wait in their order"
                     );
                 }
                 Change::Reopened { .. } => self.breakers.troubled.store(true, Ordering::SeqCst),
                 Change::Closed { after } => tracing::info!(
                     backend = &**self.name,
-                    after_ms = after.as_millis(),
+                    after_ms = millis(after),
                     "the backend answers again"
                 ),
             }
@@ -168,7 +171,7 @@ impl BackendCall<'_> {
 impl Drop for BackendCall<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.leave(Seen::Nothing);
+            self.leave(Seen::Nothing, None);
         }
     }
 }

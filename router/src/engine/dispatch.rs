@@ -8,6 +8,7 @@ use std::{
 use super::{
     Engine,
     lane::Lane,
+    pace::admission::OUTBOX_FULL,
     step::{Step, age, failed},
 };
 use crate::{
@@ -70,7 +71,7 @@ impl Engine {
             return Step::Done(Outcome::NotAnswered { reason: "taken_over" });
         }
         if self.settings.bounds.outbox_is_full(self.store.depth()) {
-            return Step::Defer { refusal: untouched("outbox_full"), wait: FULL_WAIT };
+            return Step::Defer { refusal: untouched(OUTBOX_FULL), wait: FULL_WAIT };
         }
         let Some(debounce) = rule.delivery.debounce else {
             return self.ask(lane, channel, rule, item, message, &[]).await;
@@ -89,7 +90,7 @@ impl Engine {
         };
         if !burst.iter().any(|(other, _)| other.seq == item.seq) {
             // So much was replayed in front of it meanwhile that it is not its turn any more.
-            return Step::Release;
+            return Step::Release { because: None };
         }
         let others = burst.iter().map(|(other, _)| other).filter(|other| other.seq != item.seq);
         let joined = others.map(|other| (other.seq, other.id)).collect();

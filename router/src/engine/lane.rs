@@ -20,6 +20,7 @@ use crate::store::{
     StoreError,
 };
 use crate::{
+    clock::millis,
     failpoints::Failpoint,
     retry::RetryPolicy,
     routing::{DeadLetter, Rule},
@@ -138,14 +139,17 @@ impl Engine {
                 Step::Done(outcome) => self.finish(lane, &item, rule, outcome, Vec::new()).await,
                 Step::Together { outcome, joined } => self.finish(lane, &item, rule, outcome, joined).await,
                 Step::Abandon => None,
-                Step::Release => {
+                Step::Release { because } => {
+                    if let Some(refusal) = because {
+                        self.tell_wait(lane, &item, &refusal, None);
+                    }
                     self.release(lane.lease, None).await;
                     pool.bell.notify_one();
                     None
                 }
                 Step::Defer { refusal, wait } => {
                     let waits_for_channel = refusal.reason == CHANNEL_WAITS;
-                    self.put_back(lane, &item, refusal, wait).await;
+                    self.put_back(lane, &item, rule, refusal, wait).await;
                     // Mended while this was being put back: whoever hurried the others came too early for this one.
                     if waits_for_channel && self.sends_again(lane) {
                         self.hurry(Queue::Outbox, &lane.channel);
@@ -166,6 +170,7 @@ impl Engine {
     ) -> Option<Item> {
         let may_reply = matches!(&outcome, Outcome::Answered(replies) if !replies.is_empty());
         let slot = if may_reply && !self.is_held(Queue::Outbox) { self.outbox.try_take(1) } else { None };
+        let waits = if may_reply { self.why_held(Queue::Outbox) } else { None };
         let pair_free_at = self.pair_free_at(lane);
         self.failpoints.pass(Failpoint::BeforeCompletion);
         let mut asked_at = Instant::now();
@@ -181,7 +186,8 @@ impl Engine {
         self.failpoints.pass(Failpoint::AfterCompletion);
         self.spans.committed(commit, "finish", None, false);
         self.spans.ended(lane, item, &outcome, self.clock.now());
-        self.report(lane, item, &outcome, joined.len());
+        self.report(lane, item, &outcome, waits);
+        self.report_joined(lane, item, &outcome, &joined);
         if matches!(outcome, Outcome::Dead(_))
             && rule.is_some_and(|rule| rule.delivery.dead_letter == DeadLetter::Drop)
         {
@@ -212,19 +218,31 @@ impl Engine {
         }
     }
 
-    async fn put_back(self: &Arc<Self>, lane: &Lane, item: &Item, refusal: Refusal, wait: Duration) {
+    async fn put_back(
+        self: &Arc<Self>,
+        lane: &Lane,
+        item: &Item,
+        rule: Option<&Rule>,
+        refusal: Refusal,
+        wait: Duration,
+    ) {
         // An earlier send that may have gone out stays in doubt, whatever this attempt came to.
         let refusal = Refusal { uncertain: refusal.uncertain || item.uncertain, ..refusal };
         let wait_micros = Micros::try_from(wait.as_micros()).unwrap_or(Micros::MAX);
         let due_at = self.clock.now().saturating_add(wait_micros);
         let queue = lane.lease.queue;
-        if refusal.attempt != Attempt::None {
+        if refusal.attempt == Attempt::None {
+            self.tell_wait(lane, item, &refusal, Some(wait));
+        } else {
+            let asks = rule.filter(|_| queue == Queue::Inbox);
+            let backend = asks.and_then(|rule| rule.backend(lane.lease.conversation));
             self.metrics.retries.with_label_values(&[queue.as_str(), refusal.reason]).inc();
             tracing::warn!(
                 correlation_id = %item.correlation, trace_id = item.trace_id(), message_id = %item.id,
-                channel = &*lane.channel,
+                channel = &*lane.channel, route = rule.map(|rule| &*rule.label),
+                backend = backend.map(|backend| &*backend.name),
                 queue = queue.as_str(), reason = refusal.reason, error = %refusal.error,
-                attempts = item.attempts + 1, retry_in_ms = wait.as_millis(), "attempt failed, will try again"
+                attempts = item.attempts + 1, retry_in_ms = millis(wait), "attempt failed, will try again"
             );
         }
         let commit = self.spans.begin(item);
@@ -282,13 +300,18 @@ impl Engine {
         }
     }
 
-    /// Counts and logs how an item ended.
-    fn report(&self, lane: &Lane, item: &Item, outcome: &Outcome, joined: usize) {
+    /// Counts and logs how an item ended. `waits`: why its replies are not sent now.
+    fn report(&self, lane: &Lane, item: &Item, outcome: &Outcome, waits: Option<&str>) {
         let queue = lane.lease.queue.as_str();
-        self.metrics.flow.joined.inc_by(joined as u64);
         match outcome {
+            // Else the line of the send says how it ended.
+            Outcome::Answered(replies) if replies.is_empty() || waits.is_some() => tracing::info!(
+                correlation_id = %item.correlation, trace_id = item.trace_id(), channel = &*lane.channel,
+                replies = replies.len(), waits, "message answered"
+            ),
             Outcome::Answered(replies) => tracing::debug!(
-                correlation_id = %item.correlation, trace_id = item.trace_id(), channel = &*lane.channel, replies = replies.len(), "message answered"
+                correlation_id = %item.correlation, trace_id = item.trace_id(), channel = &*lane.channel,
+                replies = replies.len(), "message answered"
             ),
             Outcome::NotAnswered { reason } => tracing::info!(
                 correlation_id = %item.correlation, trace_id = item.trace_id(), channel = &*lane.channel, reason, "message is not to be answered"
@@ -301,15 +324,33 @@ impl Engine {
                 );
             }
             Outcome::Dead(refusal) => {
-                self.metrics
-                    .dead_letters
-                    .with_label_values(&[queue, refusal.reason])
-                    .inc_by(1 + joined as u64);
+                self.metrics.dead_letters.with_label_values(&[queue, refusal.reason]).inc();
                 tracing::error!(
                     correlation_id = %item.correlation, trace_id = item.trace_id(), message_id = %item.id,
                     channel = &*lane.channel, queue,
                     reason = refusal.reason, error = %refusal.error, "given up, now a dead letter"
                 );
+            }
+        }
+    }
+
+    /// The same for what was part of one call with the item.
+    fn report_joined(&self, lane: &Lane, item: &Item, outcome: &Outcome, joined: &[(i64, MessageId)]) {
+        self.metrics.flow.joined.inc_by(joined.len() as u64);
+        for (_, id) in joined {
+            match outcome {
+                Outcome::Dead(refusal) => {
+                    let queue = lane.lease.queue.as_str();
+                    self.metrics.dead_letters.with_label_values(&[queue, refusal.reason]).inc();
+                    tracing::error!(
+                        correlation_id = %id, channel = &*lane.channel, queue, reason = refusal.reason,
+                        together_with = %item.correlation, "given up, now a dead letter"
+                    );
+                }
+                _ => tracing::info!(
+                    correlation_id = %id, channel = &*lane.channel, together_with = %item.correlation,
+                    "message answered"
+                ),
             }
         }
     }

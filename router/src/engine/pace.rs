@@ -28,11 +28,13 @@ use self::{
 pub(super) use self::{keeper::run, permit::Permit};
 use super::breaker::Change;
 use crate::{
+    clock::millis,
     metrics::PaceMetrics,
     routing::{Channel, Table},
     store::{ChannelNews, Delivery, Micros, now as wall_clock},
 };
 use tokio::sync::{Notify, mpsc};
+use whatsapp::client::SendError;
 
 const KIND: &str = "channel";
 
@@ -191,8 +193,8 @@ impl Pace {
         let _ = self.news.send((channel.name.clone(), news));
     }
 
-    /// Logs and passes on what an answer changed; true when lanes that wait can go on.
-    fn report(&self, channel: &ChannelPace, effects: Effects) -> bool {
+    /// Logs and passes on what an answer changed, with the error that it was; true when lanes that wait can go on.
+    fn report(&self, channel: &ChannelPace, effects: Effects, last: Option<&SendError>) -> bool {
         let name = &*channel.name;
         let Effects { breaker, opened, stopped, held, slowed } = effects;
         if stopped.is_some()
@@ -206,16 +208,14 @@ impl Pace {
             match change {
                 Change::Opened { wait } => tracing::error!(
                     channel = name,
-                    probe_in_ms = wait.as_millis(),
+                    reason = last.map(SendError::reason),
+                    error = last.map(tracing::field::display),
+                    probe_in_ms = millis(wait),
                     "the Graph API fails again and again: nothing is sent until a single send succeeds; messages wait in their order"
                 ),
                 Change::Reopened { .. } => {}
                 Change::Closed { after } => {
-                    tracing::info!(
-                        channel = name,
-                        after_ms = after.as_millis(),
-                        "the Graph API answers again"
-                    );
+                    tracing::info!(channel = name, after_ms = millis(after), "the Graph API answers again");
                 }
             }
         }
@@ -228,7 +228,7 @@ impl Pace {
             if is_new {
                 self.metrics.stopped.with_label_values(&[name]).set(1);
                 tracing::error!(
-                    channel = name, reason, error = %error, probe_in_ms = wait.as_millis(),
+                    channel = name, reason, error = %error, probe_in_ms = millis(wait),
                     "Meta refuses all sends of this channel; its queue is kept and tried again until it is mended"
                 );
             }
@@ -238,7 +238,7 @@ impl Pace {
         if let Some(pause) = held {
             tracing::warn!(
                 channel = name,
-                wait_ms = pause.as_millis(),
+                wait_ms = millis(pause),
                 "Meta limits this channel, its sends wait"
             );
         }

@@ -41,7 +41,7 @@ async fn send(pace: &Pace, name: &str, answer: &Result<Sent, SendError>) -> bool
     channel.lock().gate.recheck(Instant::now());
     let own = number(&channel.phone_number_id);
     let admitted = channel.admit(PaceKind::UserInitiated, 1, std::future::pending(), |_| {}).await;
-    pace.report(&channel, admitted.unwrap().answered(&own, answer))
+    pace.report(&channel, admitted.unwrap().answered(&own, answer), answer.as_ref().err())
 }
 
 fn revoked() -> Result<Sent, SendError> {

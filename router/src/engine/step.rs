@@ -19,8 +19,8 @@ pub(super) enum Step {
     Abandon,
     /// It keeps its place and is looked at again after `wait`.
     Defer { refusal: Refusal, wait: Duration },
-    /// It was not touched, and keeps its place for whoever takes the lane next.
-    Release,
+    /// It was not touched, and keeps its place for whoever takes the lane next; `because`: why it has to wait for that.
+    Release { because: Option<Refusal> },
 }
 
 /// Applies the policy to a failed attempt: another one later, or none.

@@ -31,6 +31,7 @@ mod searched;
 mod secrets;
 mod series;
 mod startup;
+mod story;
 mod takeover;
 mod traces;
 mod watchdog;

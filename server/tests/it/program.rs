@@ -180,7 +180,11 @@ fn the_log_is_flat_json_with_both_ids_and_without_text_and_query() {
         let line = lines.iter().find(|line| line["message"] == message && line["request_id"] == "request-1");
         line.unwrap_or_else(|| panic!("{message} in {log}"))
     };
-    assert_eq!(of_request("message processed")["correlation_id"], "correlation-1");
+    let processed = of_request("message processed");
+    assert_eq!(
+        (&processed["correlation_id"], &processed["level"]),
+        (&"correlation-1".into(), &"INFO".into())
+    );
     assert_eq!(of_request("request")["route"], "/process");
     assert_eq!(of_request("request")["status"], 200);
 }

@@ -21,6 +21,10 @@ use crate::{
 
 /// Why a reply waits that is not tried, because its channel can't send now.
 pub(in crate::engine) const CHANNEL_WAITS: &str = "channel_waits";
+/// Why a message waits whose backend is not called.
+const BACKEND_UNAVAILABLE: &str = "backend_unavailable";
+/// Why a message waits whose replies would find no room.
+pub(in crate::engine) const OUTBOX_FULL: &str = "outbox_full";
 
 /// A pair that has room so soon is waited for in place.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
@@ -47,7 +51,7 @@ impl Engine {
         let admitted =
             pace.admit(kind, self.room_to_wait(channel, kind), self.shutdown.stopped(), waited).await;
         let permit = admitted.map_err(|refused| match refused {
-            Refused::Stopping => Step::Release,
+            Refused::Stopping => Step::Release { because: None },
             Refused::Closed { until } => self.cannot_send(item, &pace, until),
             Refused::Crowded { wait } => {
                 self.metrics.pace.waited(&channel.name, kind.as_str());
@@ -71,7 +75,7 @@ impl Engine {
         }
         tokio::select! {
             biased;
-            () = self.shutdown.stopped() => Err(Step::Release),
+            () = self.shutdown.stopped() => Err(Step::Release { because: None }),
             () = tokio::time::sleep(wait) => Ok(()),
         }
     }
@@ -110,7 +114,7 @@ impl Engine {
         }
         let pace = permit.channel.clone();
         let effects = permit.answered(&channel.number, answer);
-        if self.pace.report(&pace, effects) {
+        if self.pace.report(&pace, effects, answer.as_ref().err()) {
             self.outbox.bell.notify_one();
             self.hurry(Queue::Outbox, &channel.name);
         }
@@ -162,20 +166,21 @@ impl Engine {
         until: Instant,
         max_age: Duration,
     ) -> Step {
-        let reason = match queue {
-            Queue::Inbox => "backend_unavailable",
-            Queue::Outbox => CHANNEL_WAITS,
+        let (reason, error) = match queue {
+            Queue::Inbox => (BACKEND_UNAVAILABLE, "its backend fails again and again and is not called now"),
+            Queue::Outbox => (CHANNEL_WAITS, "its channel can't send now"),
         };
         let wait = until.saturating_duration_since(Instant::now());
         if age(item, self.clock.now()).saturating_add(wait) > max_age {
             let error = "it could not be tried before it was too old (max_age_reached)".to_owned();
             return Step::Done(Outcome::Dead(Refusal { error, ..untouched(reason) }));
         }
+        let refusal = Refusal { error: error.to_owned(), ..untouched(reason) };
         // With the whole queue held back it stays where it is, and goes on the moment that the hold ends.
         if self.held_until(queue).is_some() {
-            Step::Release
+            Step::Release { because: Some(refusal) }
         } else {
-            Step::Defer { refusal: untouched(reason), wait }
+            Step::Defer { refusal, wait }
         }
     }
 
@@ -194,6 +199,18 @@ impl Engine {
     /// New work should not be begun at once: it is stored, and waits with the rest.
     pub(in crate::engine) fn is_held(&self, queue: Queue) -> bool {
         self.held_until(queue).is_some_and(|until| until > Instant::now())
+    }
+
+    /// The same in a word.
+    pub(in crate::engine) fn why_held(&self, queue: Queue) -> Option<&'static str> {
+        if !self.is_held(queue) {
+            return None;
+        }
+        Some(match queue {
+            Queue::Inbox if self.settings.bounds.outbox_is_full(self.store.depth()) => OUTBOX_FULL,
+            Queue::Inbox => BACKEND_UNAVAILABLE,
+            Queue::Outbox => CHANNEL_WAITS,
+        })
     }
 
     /// Something was changed that may have mended a stopped channel: the next send finds out.

@@ -9,7 +9,7 @@ use poem::{
 
 use crate::{
     metrics::{UNMATCHED, method_label},
-    telemetry::{Kind, Span, SpanContext, Tracer, semconv},
+    telemetry::{Kind, Span, SpanContext, TraceId, Tracer, semconv},
 };
 
 const TRACEPARENT: &str = "traceparent";
@@ -57,6 +57,11 @@ impl RequestTrace {
     /// True when somebody can find the trace by its id.
     fn is_told(&self, status: StatusCode) -> bool {
         self.context.sampled || status.is_server_error()
+    }
+
+    /// The trace's id for a line of the log, if the trace is written down whatever comes.
+    pub fn trace_id(&self) -> Option<tracing::field::DisplayValue<TraceId>> {
+        self.context.sampled.then(|| tracing::field::display(self.context.trace))
     }
 
     /// The trace's id, if it can be found by it.
