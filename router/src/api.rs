@@ -8,7 +8,9 @@ mod key_rotation;
 mod keys;
 mod monitoring;
 mod rate_limit;
+mod refusals;
 mod refused;
+mod request_ids;
 mod signed_body;
 mod times;
 mod v1;
@@ -23,7 +25,7 @@ use service::{health::Health, http::docs, metrics::Metrics, ops::OpsApi};
 pub use self::v1::{ConversationsApi, DeadLettersApi, LedgerApi, MessagesApi, ObjectsApi};
 pub use self::{
     access::Access, body_room::BodyRoom, desk::Desk, key_rotation::follow_keys, monitoring::MonitoringApi,
-    rate_limit::RateLimitApi, webhook::WebhookApi,
+    rate_limit::RateLimitApi, refusals::Refusals, webhook::WebhookApi,
 };
 use crate::{
     REVISION, VERSION,
@@ -114,6 +116,7 @@ pub fn document() -> String {
         metrics: RouterMetrics::new(&metrics),
         room: BodyRoom::default(),
         clock: Clock::default(),
+        refusals: Refusals::default(),
     };
     let public = (webhook, keyed(&Desk::default(), &LiveTable::default(), ConfigView::default()));
     docs::document_of(&service(public, OpsApi::new("router", VERSION, Health::new(), metrics)))

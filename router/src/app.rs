@@ -22,7 +22,7 @@ use whatsapp::client::Client;
 
 use crate::{
     REVISION, VERSION,
-    api::{self, Access, BodyRoom, Desk, PublicApi, WebhookApi},
+    api::{self, Access, BodyRoom, Desk, PublicApi, Refusals, WebhookApi},
     backend::BackendClient,
     config::{
         self,
@@ -135,6 +135,7 @@ pub async fn run(settings: Settings, log: LogControl) -> Result<(), StartError> 
         metrics: router_metrics,
         room: BodyRoom::default(),
         clock: settings.testing.clock,
+        refusals: Refusals::default(),
     };
     let public = (webhook, api::keyed(&Desk::new(engine.clone()), &table, config));
     let access = Access::new(&settings.api.keys);

@@ -24,6 +24,7 @@ mod receipts;
 mod refusals;
 mod spans;
 mod step;
+mod streak;
 mod upkeep;
 mod waits;
 mod watchdog;

@@ -2,6 +2,7 @@
 
 mod control;
 mod panic_hook;
+mod seldom;
 
 use std::{io::IsTerminal, str::FromStr};
 
@@ -14,6 +15,7 @@ use tracing_subscriber::{
 
 pub use control::LogControl;
 pub use panic_hook::install_panic_hook;
+pub use seldom::Seldom;
 
 use crate::settings::Env;
 

@@ -127,7 +127,7 @@ pub(super) fn problem_of(error: &StoreError) -> Problem {
             .with_code("store_busy")
             .with_retry_after(1),
         StoreError::Database(_) | StoreError::Closed | StoreError::LeaseLost => {
-            tracing::error!(%error, "a call of the API failed");
+            tracing::warn!(%error, "a call of the API failed");
             Problem::unavailable("the store does not answer now; ask again")
                 .with_code("store_unavailable")
                 .with_retry_after(2)

@@ -10,13 +10,13 @@ use poem_openapi::{
     types::Example,
 };
 use secrecy::ExposeSecret;
-use service::http::{Problem, RequestTrace, body::read_admitted};
+use service::http::{Problem, body::read_admitted};
 use whatsapp::{
     signature::{self, SignatureError},
     webhook,
 };
 
-use super::{body_room::BodyRoom, signed_body::SignedBody};
+use super::{body_room::BodyRoom, refusals::Refusals, request_ids::RequestIds, signed_body::SignedBody};
 use crate::{
     clock::Clock,
     intake::{Intake, Plan, named, not_spoken_for, plan},
@@ -36,6 +36,7 @@ pub struct WebhookApi {
     pub metrics: RouterMetrics,
     pub room: BodyRoom,
     pub clock: Clock,
+    pub refusals: Refusals,
 }
 
 /// What became of a webhook.
@@ -163,12 +164,13 @@ impl WebhookApi {
             }
             Err(problem) => return ReceiveResponse::NotJson(Json(problem)),
         };
+        let ids = RequestIds::of(request);
         let table = self.table.load();
         if table.channels().next().is_none() {
             let problem = Problem::unavailable("no channel is configured yet; send it again");
             return ReceiveResponse::Unavailable(Json(problem));
         }
-        let signer = match self.check_signature(&table, &body, signature.0.as_deref()) {
+        let signer = match self.check_signature(&table, &body, signature.0.as_deref(), ids) {
             Ok(signer) => signer,
             Err(problem) => return ReceiveResponse::Forbidden(Json(problem)),
         };
@@ -176,7 +178,7 @@ impl WebhookApi {
             Ok(webhook) => {
                 let others = signer.map(|signer| not_spoken_for(signer, &webhook, &table));
                 if let Some(others) = others.filter(|others| !others.is_empty()) {
-                    return ReceiveResponse::Forbidden(Json(self.refuse_stranger(&others)));
+                    return ReceiveResponse::Forbidden(Json(self.refuse_stranger(&others, ids)));
                 }
                 plan(webhook, body.clone(), &table, self.clock.now())
             }
@@ -185,7 +187,7 @@ impl WebhookApi {
                 return ReceiveResponse::NotJson(Json(problem));
             }
         };
-        self.store(plan, request.data::<RequestTrace>()).await
+        self.store(plan, ids).await
     }
 }
 
@@ -196,6 +198,7 @@ impl WebhookApi {
         table: &Table,
         body: &[u8],
         header: Option<&str>,
+        ids: RequestIds<'_>,
     ) -> Result<Option<usize>, Problem> {
         if table.allows_unsigned() {
             return Ok(None);
@@ -206,7 +209,7 @@ impl WebhookApi {
             let channels = if claims_to_be_signed { named(body, table) } else { Vec::new() };
             self.metrics.signatures.refused(error, &channels);
             self.intake.refused(&channels);
-            tracing::warn!(reason = error.as_str(), "webhook refused: {error}");
+            self.refusals.tell(error.as_str(), &error.to_string(), ids);
             Problem::forbidden(error.to_string()).with_code(match error {
                 SignatureError::Missing => "signature_missing",
                 SignatureError::Malformed => "signature_malformed",
@@ -216,33 +219,36 @@ impl WebhookApi {
     }
 
     /// 403 and not 200: should the secrets of two channels have been mixed up, Meta has the messages for seven days.
-    fn refuse_stranger(&self, channels: &[Arc<str>]) -> Problem {
+    fn refuse_stranger(&self, channels: &[Arc<str>], ids: RequestIds<'_>) -> Problem {
         self.metrics.signatures.refused_for_another(channels);
         self.intake.refused(channels);
-        tracing::warn!(
-            reason = "other_channel",
-            "webhook refused: it was signed with the app secret of another channel than the one that it names"
-        );
+        let why = "it was signed with the app secret of another channel than the one that it names";
+        self.refusals.tell("other_channel", why, ids);
         let detail = "the webhook is signed with the app secret of another channel than the one that it names; give \
                       the channel the secret of the app that is subscribed to its account";
         Problem::forbidden(detail).with_code("signature_of_other_channel")
     }
 
-    async fn store(&self, plan: Plan, trace: Option<&RequestTrace>) -> ReceiveResponse {
+    async fn store(&self, plan: Plan, ids: RequestIds<'_>) -> ReceiveResponse {
         let Plan { mut delivery, foreign, awaited, unanswerable } = plan;
-        let receipt = |status| if awaited > 0 { not_yet(awaited) } else { receipt(status) };
-        if let Some(trace) = trace {
+        let receipt = |status| if awaited > 0 { not_yet(awaited, ids) } else { receipt(status) };
+        let (request_id, trace_id) = (ids.request_id(), ids.trace_id());
+        if let Some(trace) = ids.trace() {
             delivery.trace_by(trace.context);
         }
         if foreign > 0 {
             self.metrics.foreign.inc_by(foreign as u64);
             tracing::warn!(
+                request_id,
+                trace_id,
                 items = foreign,
                 "webhook has items for a phone number that is no channel of this router"
             );
         }
         if unanswerable > 0 {
             tracing::warn!(
+                request_id,
+                trace_id,
                 items = unanswerable,
                 "webhook has messages that name no sender or can't be read: kept, not answered"
             );
@@ -264,7 +270,11 @@ impl WebhookApi {
                 receipt("ok")
             }
             Err(error) => {
-                tracing::error!(%error, messages = messages.len(), "webhook not stored, Meta will send it again");
+                ids.told();
+                tracing::warn!(
+                    request_id, trace_id = ids.trace_id_of_failure(), %error, messages = messages.len(),
+                    "webhook not stored, Meta will send it again"
+                );
                 let detail = match error {
                     StoreError::Busy => "more webhooks are waiting than can be stored; send it again",
                     StoreError::Full => "as many messages are waiting as are allowed to; send it again",
@@ -291,8 +301,11 @@ impl WebhookApi {
 }
 
 /// What else was in the webhook is stored by now, and will be recognised when it comes again.
-fn not_yet(items: usize) -> ReceiveResponse {
+fn not_yet(items: usize, ids: RequestIds<'_>) -> ReceiveResponse {
+    ids.told();
     tracing::warn!(
+        request_id = ids.request_id(),
+        trace_id = ids.trace_id_of_failure(),
         items,
         "webhook has items for a channel that can't be used yet, or that may be in what can't be read: Meta will send them again"
     );

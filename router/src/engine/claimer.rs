@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Engine, pool::Pool};
+use super::{Engine, pool::Pool, streak::Streak};
 use crate::store::{Micros, Queue, StoreError};
 
 /// Lanes taken with one call at most.
@@ -30,15 +30,17 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 pub(super) async fn run(engine: Arc<Engine>, queue: Queue) {
     let pool = engine.pool(queue);
     let mut looked_at = Instant::now();
+    let mut failures = Streak::default();
     while !engine.is_stopping() {
         let sleep = match engine.held_until(queue) {
-            None => claim_all(&engine, pool).await,
+            None => claim_all(&engine, pool, &mut failures).await,
             Some(until) => {
                 let (sleep, room) = while_held(until, looked_at, Instant::now());
                 if room > 0 {
                     looked_at = Instant::now();
-                    if let Err(error) = claim_some(&engine, pool, room).await {
-                        report(pool, &error);
+                    match claim_some(&engine, pool, room).await {
+                        Ok(_) => failures.ended(),
+                        Err(error) => report(pool, &error, &mut failures),
                     }
                 }
                 sleep
@@ -54,14 +56,18 @@ pub(super) async fn run(engine: Arc<Engine>, queue: Queue) {
 }
 
 /// Takes lanes as long as there are any and there is room; says how long to sleep then.
-async fn claim_all(engine: &Arc<Engine>, pool: &Pool) -> Duration {
+async fn claim_all(engine: &Arc<Engine>, pool: &Pool, failures: &mut Streak) -> Duration {
     loop {
-        match claim_some(engine, pool, CLAIM_AT_ONCE).await {
+        let claimed = claim_some(engine, pool, CLAIM_AT_ONCE).await;
+        if claimed.is_ok() {
+            failures.ended();
+        }
+        match claimed {
             Ok(Claimed::More) if engine.held_until(pool.queue).is_none() => {}
             Ok(Claimed::More) => return Duration::ZERO,
             Ok(Claimed::All { next_due }) => return until(next_due, engine.clock.now()),
             Err(error) => {
-                report(pool, &error);
+                report(pool, &error, failures);
                 return AFTER_FAILURE;
             }
         }
@@ -94,8 +100,13 @@ async fn claim_some(engine: &Arc<Engine>, pool: &Pool, most: usize) -> Result<Cl
     Ok(if all { Claimed::All { next_due: claims.next_due } } else { Claimed::More })
 }
 
-fn report(pool: &Pool, error: &StoreError) {
-    tracing::error!(queue = pool.queue.as_str(), %error, "can't look for waiting work; trying again");
+fn report(pool: &Pool, error: &StoreError, failures: &mut Streak) {
+    let queue = pool.queue.as_str();
+    if failures.begins() {
+        tracing::warn!(queue, %error, "can't look for waiting work; trying again until it can be done");
+    } else {
+        tracing::debug!(queue, %error, "still can't look for waiting work");
+    }
 }
 
 /// How long to sleep while nothing goes on before `until`, and how many lanes to take before that.

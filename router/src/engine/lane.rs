@@ -14,6 +14,7 @@ use super::{
     pool::Slots,
     rest_in_doubt,
     step::{Step, failed},
+    streak::Streak,
 };
 use crate::store::{
     Attempt, Claim, Contact, Finish, Finished, Item, Lease, MessageId, Micros, Outcome, Queue, Refusal,
@@ -260,6 +261,7 @@ impl Engine {
         F: Future<Output = Result<T, StoreError>>,
     {
         let mut wait = STORE_WAIT.0;
+        let mut failures = Streak::default();
         loop {
             let error = match write().await {
                 Ok(value) => return Some(value),
@@ -273,8 +275,11 @@ impl Engine {
                     tracing::error!(queue = ids.0, correlation_id = %ids.1, trace_id, %error, "result is dropped");
                     return None;
                 }
+                StoreError::Database(_) | StoreError::Busy | StoreError::Full if failures.begins() => {
+                    tracing::warn!(queue = ids.0, correlation_id = %ids.1, trace_id, %error, "result can't be stored yet; trying again until it is");
+                }
                 StoreError::Database(_) | StoreError::Busy | StoreError::Full => {
-                    tracing::error!(queue = ids.0, correlation_id = %ids.1, trace_id, %error, "result can't be stored yet");
+                    tracing::debug!(queue = ids.0, correlation_id = %ids.1, trace_id, %error, "result still can't be stored");
                 }
             }
             tokio::time::sleep(wait).await;
@@ -286,6 +291,7 @@ impl Engine {
     /// is stored; only a process that ends leaves it to the next start.
     async fn release(&self, lease: Lease, in_doubt_until: Option<Micros>) {
         let mut wait = STORE_WAIT.0;
+        let mut failures = Streak::default();
         loop {
             match self.store.release(lease, in_doubt_until).await {
                 Ok(()) | Err(StoreError::LeaseLost) => return,
@@ -293,7 +299,10 @@ impl Engine {
                     tracing::warn!(%error, "a conversation can't be handed back; the next start takes it over");
                     return;
                 }
-                Err(error) => tracing::warn!(%error, "a conversation can't be handed back yet"),
+                Err(error) if failures.begins() => {
+                    tracing::warn!(%error, "a conversation can't be handed back yet");
+                }
+                Err(error) => tracing::debug!(%error, "a conversation still can't be handed back"),
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(STORE_WAIT.1);

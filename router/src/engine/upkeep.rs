@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Engine;
+use super::{Engine, streak::Streak};
 use crate::{
     clock::micros,
     store::{Cutoffs, Micros, Swept},
@@ -55,6 +55,7 @@ fn by_kind(swept: Swept) -> [(&'static str, usize); 7] {
 /// Runs until the process stops.
 pub(super) async fn run(engine: Arc<Engine>) {
     let mut pause = INTERVAL;
+    let mut failures = Streak::default();
     loop {
         tokio::select! {
             biased;
@@ -64,6 +65,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
         pause = INTERVAL;
         match engine.store.sweep(cutoffs(engine.settings.retention, engine.clock.now()), BITE).await {
             Ok(swept) => {
+                failures.ended();
                 for (kind, rows) in by_kind(swept) {
                     if rows > 0 {
                         engine.metrics.flow.swept.with_label_values(&[kind]).inc_by(rows as u64);
@@ -76,7 +78,10 @@ pub(super) async fn run(engine: Arc<Engine>) {
                     tracing::debug!(rows = swept.total(), "deleted what is older than it is kept for");
                 }
             }
-            Err(error) => tracing::warn!(%error, "what is old can't be deleted now; trying again"),
+            Err(error) if failures.begins() => {
+                tracing::warn!(%error, "what is old can't be deleted now; trying again until it can");
+            }
+            Err(error) => tracing::debug!(%error, "what is old still can't be deleted"),
         }
     }
 }

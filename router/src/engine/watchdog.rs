@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Engine;
+use super::{Engine, streak::Streak};
 use crate::{
     routing::{Remedy, Table},
     store::{MessageId, NewOutbound, Remedies, Undelivered},
@@ -13,6 +13,7 @@ const AT_ONCE: usize = 100;
 
 /// Runs until the process stops.
 pub(super) async fn run(engine: Arc<Engine>) {
+    let mut failures = Streak::default();
     loop {
         tokio::select! {
             biased;
@@ -26,6 +27,7 @@ pub(super) async fn run(engine: Arc<Engine>) {
         let remedies = remedies(&table);
         match engine.store.take_undelivered(engine.clock.now(), remedies, AT_ONCE).await {
             Ok(found) => {
+                failures.ended();
                 for undelivered in &found {
                     report(&engine, undelivered);
                 }
@@ -33,7 +35,10 @@ pub(super) async fn run(engine: Arc<Engine>) {
                     engine.outbox.bell.notify_one();
                 }
             }
-            Err(error) => tracing::warn!(%error, "can't look for undelivered messages now; trying again"),
+            Err(error) if failures.begins() => {
+                tracing::warn!(%error, "can't look for undelivered messages now; trying again until it can be done");
+            }
+            Err(error) => tracing::debug!(%error, "still can't look for undelivered messages"),
         }
     }
 }

@@ -228,3 +228,43 @@ async fn a_backend_that_is_not_called_is_told_for_what_waits_and_for_what_comes(
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_is_not_stored_is_told_once_with_the_ids_of_its_answer() {
+    let stack = at_info().router_env("QUEUE_MAX_ITEMS", "1").without_server().start().await.unwrap();
+    stack.simulator().set_faults(faults(json!({"backend": {"errors": [{"status": 503}]}})));
+    let [_] = say(&stack, webhook(&[(PERSON, "wamid.1", "one")])).await;
+    let refused = stack.webhook(webhook(&[(PERSON, "wamid.2", "two")])).await.unwrap();
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    let document: Value = serde_json::from_str(&refused.body).unwrap();
+    let line = until(&stack, "the refusal", |line| line["request_id"] == document["request_id"]).await;
+    assert_eq!(line["level"], "WARN");
+    assert!(line["message"].as_str().unwrap().starts_with("webhook not stored"), "{line}");
+    assert!(!lines(&stack).iter().any(|line| line["message"] == "request"), "one line is enough");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_of_strangers_are_told_once_a_minute_for_each_reason() {
+    let stack = at_info().start().await.unwrap();
+    let post = async |signature: Option<&str>| {
+        let request = reqwest::Client::new().post(format!("{}/webhook", stack.router_url())).body("{}");
+        let request =
+            signature.iter().fold(request, |request, it| request.header("x-hub-signature-256", *it));
+        assert_eq!(request.send().await.unwrap().status(), 403);
+    };
+    for _ in 0..3 {
+        post(None).await;
+    }
+    let wrong = format!("sha256={}", "0".repeat(64));
+    post(Some(&wrong)).await;
+    let told = |reason: &str| {
+        let lines = lines(&stack)
+            .into_iter()
+            .filter(|line| line["message"].as_str().unwrap().starts_with("webhook refused"));
+        lines.filter(|line| line["reason"] == reason).collect::<Vec<_>>()
+    };
+    until(&stack, "the last of them", |line| line["reason"] == "mismatch").await;
+    let missing = told("missing");
+    assert_eq!((missing.len(), &missing[0]["count"]), (1, &json!(1)));
+    assert!(missing[0]["request_id"].is_string() && told("mismatch").len() == 1);
+}

@@ -3,6 +3,7 @@
 
 mod errors;
 mod slow_body;
+mod told;
 mod trace;
 
 use std::{
@@ -21,10 +22,13 @@ use poem::{
     },
 };
 
-pub use self::trace::{RequestTrace, Trust};
 use self::{
     errors::{error_response, finish_error_response},
-    trace::X_TRACE_ID,
+    trace::{X_TRACE_ID, is_of_machines},
+};
+pub use self::{
+    told::Told,
+    trace::{RequestTrace, Trust},
 };
 use super::{Problem, RequestId, Routes, request_id::REQUEST_ID_HEADER, settings::Limits};
 use crate::{
@@ -109,6 +113,7 @@ impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
         if let Some(trace) = trace {
             request.set_data(trace);
         }
+        let told = Told::begin(&mut request);
         slow_body::watch(&mut request, self.edge.body_timeout);
 
         // A handler that panicked leaves nothing behind that this endpoint uses again.
@@ -133,7 +138,7 @@ impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
 
         let route = self.edge.label(route.as_ref());
-        self.edge.record(&method, route, &response, started, &id);
+        self.edge.record(&method, route, &response, started, &id, &told);
         if let Some(trace) = trace {
             trace.record(&self.edge.tracer, &method, route, &response);
         }
@@ -160,14 +165,26 @@ impl Edge {
         (response, route)
     }
 
-    fn record(&self, method: &Method, route: &str, response: &Response, started: Instant, id: &RequestId) {
+    fn record(
+        &self,
+        method: &Method,
+        route: &str,
+        response: &Response,
+        started: Instant,
+        id: &RequestId,
+        told: &Told,
+    ) {
         let status = response.status().as_u16();
         let duration = started.elapsed();
         self.metrics.observe(method, route, status, duration);
         let (request_id, duration_ms) = (id.as_str(), duration.as_micros() as f64 / 1e3);
         let trace_id = response.headers().get(X_TRACE_ID).and_then(|id| id.to_str().ok());
         match status {
-            // Refusing is no failure of this process; what refuses says why.
+            // Refusing is no failure of this process. Whoever probes comes again every few seconds, and what changed has a
+            // line of its own.
+            503 if told.is_set() || is_of_machines(route) => {
+                tracing::debug!(request_id, trace_id, %method, route, status, duration_ms, "request");
+            }
             503 => tracing::warn!(request_id, trace_id, %method, route, status, duration_ms, "request"),
             500.. => tracing::error!(request_id, trace_id, %method, route, status, duration_ms, "request"),
             _ => tracing::debug!(request_id, trace_id, %method, route, status, duration_ms, "request"),

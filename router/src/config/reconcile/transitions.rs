@@ -44,6 +44,17 @@ fn is_wrong(condition: &Condition) -> bool {
 pub(super) fn log(source: SourceKind, before: Option<&Compiled>, now: &Compiled) {
     for news in news(before, now) {
         match news {
+            // Messages wait until somebody mends it.
+            News::Trouble(report, condition) if condition.reason == Reason::MessagesWait => tracing::error!(
+                object = %report.id,
+                origin = %report.origin,
+                condition = condition.kind.as_str(),
+                status = condition.status.as_str(),
+                reason = condition.reason.as_str(),
+                "{}: {}",
+                report.id,
+                condition.message
+            ),
             News::Trouble(report, condition) => tracing::warn!(
                 object = %report.id,
                 origin = %report.origin,

@@ -134,16 +134,19 @@ async fn learn(engine: &Arc<Engine>, at_start: bool) -> Result<(), StoreError> {
         let was_stopped = state.gate.stopped().is_some();
         let moment = Moment { at_start, wall: wall_clock(), now: Instant::now(), jitter: rand::random() };
         take_over(&mut state, known, moment);
-        let is_stopped = state.gate.stopped().is_some();
+        let stopped = state.gate.stopped().map(|stop| (stop.reason.clone(), stop.error.clone()));
         drop(state);
+        let is_stopped = stopped.is_some();
         if is_stopped == was_stopped {
             continue;
         }
         engine.pace.metrics.stopped.with_label_values(&[&*channel.name]).set(i64::from(is_stopped));
-        if is_stopped {
+        if let Some((reason, error)) = stopped {
             engine.pace.troubled.store(true, std::sync::atomic::Ordering::SeqCst);
-            tracing::warn!(
+            tracing::error!(
                 channel = &*channel.name,
+                reason,
+                error,
                 at_start,
                 "Meta refuses all sends of this channel, as another run found"
             );

@@ -18,6 +18,10 @@ pub(super) const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 /// Asked every few seconds and by machines: nobody looks for these in traces.
 const UNTRACED: [&str; 6] = ["/livez", "/readyz", "/health", "/metrics", "/docs", "/openapi.json"];
 
+pub(super) fn is_of_machines(path: &str) -> bool {
+    UNTRACED.contains(&path)
+}
+
 /// Whose `traceparent` counts. Whoever's does decides what is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
@@ -41,7 +45,7 @@ pub struct RequestTrace {
 
 impl RequestTrace {
     pub(super) fn begin(tracer: &Tracer, trust: Trust, request: &Request) -> Option<Self> {
-        if !tracer.is_on() || UNTRACED.contains(&request.uri().path()) {
+        if !tracer.is_on() || is_of_machines(request.uri().path()) {
             return None;
         }
         let trusted = match trust {
