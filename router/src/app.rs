@@ -159,7 +159,8 @@ pub async fn run(settings: Settings, log: LogControl) -> Result<(), StartError> 
     });
     let edge = Edge::new(&metrics)
         .with_limits(&settings.http.limits)
-        .with_tracer(telemetry.tracer(), Trust::Below("/api/"));
+        .with_tracer(telemetry.tracer(), Trust::Below("/api/"))
+        .listening_on(listeners.main_address());
     serve(listeners, (public, access), ops, &edge, (&health, &metrics), &shutdown, &settings.http).await?;
 
     let since_signal = signalled.await.map_or(Duration::ZERO, |at| at.elapsed());

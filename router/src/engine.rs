@@ -35,7 +35,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use service::{health::CheckHandle, shutdown::Shutdown, telemetry::Tracer};
+use service::{
+    health::CheckHandle,
+    shutdown::Shutdown,
+    telemetry::{Callee, Tracer},
+};
 use whatsapp::client::Client;
 
 pub use self::{
@@ -137,6 +141,7 @@ pub struct Engine {
     table: LiveTable,
     backend: BackendClient,
     graph: Client,
+    graph_callee: Callee,
     metrics: RouterMetrics,
     store_check: CheckHandle,
     shutdown: Shutdown,
@@ -181,6 +186,7 @@ impl Engine {
             store,
             table,
             backend,
+            graph_callee: Callee::below(graph.base_url(), spans::GRAPH_TEMPLATE),
             graph,
             metrics,
             store_check,

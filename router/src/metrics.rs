@@ -71,7 +71,7 @@ impl RouterMetrics {
                 .counter("messages_unrouted_total", "Messages that no rule takes: kept, and not answered"),
             routed: metrics.counter_vec(
                 "messages_routed_total",
-                "Calls of a backend by what came of them",
+                "Attempts at a backend by what came of them: a message that needs three is counted three times",
                 &["channel", "route", "outcome"],
             ),
             repeated_sends: metrics.counter(

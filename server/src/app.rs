@@ -1,6 +1,6 @@
 //! Puts the server together and runs it.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{ExtraHeader, OpenApi, OpenApiService, ServerObject};
@@ -35,6 +35,8 @@ pub struct App {
     health: Health,
     limits: Limits,
     tracer: Tracer,
+    /// Where the calls come in, for spans.
+    address: Option<SocketAddr>,
 }
 
 impl Default for App {
@@ -58,6 +60,7 @@ impl App {
             health,
             limits: Limits::default(),
             tracer: Tracer::off(),
+            address: None,
         }
     }
 
@@ -82,10 +85,11 @@ impl App {
         self
     }
 
-    /// Makes each call a span, under that of the router, which is the one that calls.
+    /// Makes each call that comes in at `address` a span, under that of the router, which is the one that calls.
     #[must_use]
-    pub fn with_tracer(mut self, tracer: &Tracer) -> Self {
+    pub fn with_tracer(mut self, tracer: &Tracer, address: SocketAddr) -> Self {
         self.tracer = tracer.clone();
+        self.address = Some(address);
         self
     }
 
@@ -104,16 +108,22 @@ impl App {
     /// What is served on `SERVER_LISTEN`: the API, its documentation, and the operational calls unless those have a
     /// listener of their own.
     pub fn main_endpoint(&self, docs: bool, with_ops: bool) -> impl Endpoint<Output = Response> + use<> {
+        let mut edge =
+            Edge::new(&self.metrics).with_limits(&self.limits).with_tracer(&self.tracer, Trust::Everybody);
+        if let Some(address) = self.address {
+            edge = edge.listening_on(address);
+        }
         if with_ops {
-            self.endpoint(self.documented((self.api.clone(), self.ops.clone())), docs).boxed()
+            endpoint(self.documented((self.api.clone(), self.ops.clone())), docs, edge).boxed()
         } else {
-            self.endpoint(self.documented(self.api.clone()), docs).boxed()
+            endpoint(self.documented(self.api.clone()), docs, edge).boxed()
         }
     }
 
     /// What is served on `ADMIN_LISTEN`.
     pub fn admin_endpoint(&self) -> impl Endpoint<Output = Response> + use<> {
-        self.endpoint(self.documented(self.ops.clone()), false)
+        let untraced = Edge::new(&self.metrics).with_limits(&self.limits);
+        endpoint(self.documented(self.ops.clone()), false, untraced)
     }
 
     /// The whole API as an OpenAPI document.
@@ -129,19 +139,16 @@ impl App {
             .server(ServerObject::new("/").description("where this document came from"))
             .extra_response_header::<String, _>(request_id)
     }
+}
 
-    fn endpoint<T: OpenApi + 'static>(
-        &self,
-        service: OpenApiService<T, ()>,
-        docs: bool,
-    ) -> impl Endpoint<Output = Response> + use<T> {
-        let docs = Docs::of(&service, docs);
-        let edge = Edge::new(&self.metrics)
-            .with_limits(&self.limits)
-            .with_tracer(&self.tracer, Trust::Everybody)
-            .with_routes(Routes::from_openapi(docs.document()));
-        docs.before(service.into_endpoint()).with(edge)
-    }
+fn endpoint<T: OpenApi + 'static>(
+    service: OpenApiService<T, ()>,
+    docs: bool,
+    edge: Edge,
+) -> impl Endpoint<Output = Response> + use<T> {
+    let docs = Docs::of(&service, docs);
+    let edge = edge.with_routes(Routes::from_openapi(docs.document()));
+    docs.before(service.into_endpoint()).with(edge)
 }
 
 /// Why the server ended before its time.
@@ -176,7 +183,7 @@ pub async fn serve(settings: &Settings, log: LogControl) -> Result<(), ServeErro
     install_panic_hook(app.metrics.panics().clone());
     let telemetry = Telemetry::start(&settings.telemetry, "whatsapp-server", VERSION, &app.metrics)
         .map_err(ServeError::Telemetry)?;
-    let mut app = app.with_tracer(telemetry.tracer());
+    let mut app = app.with_tracer(telemetry.tracer(), listeners.main_address());
     if http.admin_listen.is_some() {
         app = app.with_log_control(log);
     }

@@ -55,8 +55,12 @@
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 {{- end }}
+- name: POD_UID
+  valueFrom: {fieldRef: {fieldPath: metadata.uid}}
+- name: NODE_NAME
+  valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
 - name: OTEL_RESOURCE_ATTRIBUTES
-  value: {{ include "whatsapp-router.resourceAttributes" $root | quote }}
+  value: {{ include "whatsapp-router.resourceAttributes" $ | quote }}
 {{- end }}
 - name: ADMIN_LISTEN
   value: {{ printf "%s:%d" $host (int $values.adminPort) | quote }}
@@ -64,10 +68,11 @@
   value: {{ printf "%ds" (int $root.Values.shutdown.drainDelaySeconds) }}
 {{- end -}}
 
-{{/* As W3C Baggage: what separates is encoded in the values, and the kubelet puts the pod's name in. A $ would be read by it, too. */}}
+{{/* As W3C Baggage: what separates is encoded in the values, and the kubelet puts in what it alone knows. A $ would be read by it, too. */}}
 {{- define "whatsapp-router.resourceAttributes" -}}
-k8s.namespace.name={{ .Release.Namespace }},k8s.pod.name=$(POD_NAME)
-{{- range $name, $value := .Values.telemetry.resourceAttributes -}}
+{{- $root := index . 0 -}}
+service.namespace={{ $root.Release.Name }},k8s.namespace.name={{ $root.Release.Namespace }},k8s.deployment.name={{ include "whatsapp-router.component" . }},k8s.container.name={{ index . 1 }},k8s.pod.name=$(POD_NAME),k8s.pod.uid=$(POD_UID),k8s.node.name=$(NODE_NAME)
+{{- range $name, $value := $root.Values.telemetry.resourceAttributes -}}
 ,{{ $name }}={{ $value | replace "%" "%25" | replace "," "%2C" | replace "$" "%24" }}
 {{- end -}}
 {{- end -}}

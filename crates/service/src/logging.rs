@@ -63,6 +63,10 @@ impl LogSettings {
     }
 }
 
+/// What others wrote tells of every connection, with the address of whoever is at its other end: warnings alone, unless
+/// `LOG_LEVEL` names it.
+const OF_OTHERS: [&str; 4] = ["poem", "hyper", "h2", "reqwest"];
+
 /// A word alone must be a level: `Targets` would take a misspelt one for the name of a module and log all of it.
 fn parse_levels(text: &str) -> Result<Targets, String> {
     let text = &text.replace(' ', "");
@@ -77,9 +81,9 @@ fn parse_levels(text: &str) -> Result<Targets, String> {
         return Err("is not a level such as info, or levels by module such as info,router=debug".to_owned());
     }
     let targets = Targets::from_str(text).map_err(|error| format!("cannot be read ({error})"))?;
-    // poem reports every connection that was idle for long, with the address of the client.
-    let about_poem = levels().any(|level| level.starts_with("poem"));
-    Ok(if about_poem { targets } else { targets.with_target("poem", LevelFilter::WARN) })
+    let most = targets.default_level().map_or(LevelFilter::WARN, |level| level.min(LevelFilter::WARN));
+    let unnamed = OF_OTHERS.into_iter().filter(|name| !levels().any(|level| level.starts_with(name)));
+    Ok(unnamed.fold(targets, |targets, name| targets.with_target(name, most)))
 }
 
 fn parse_format(text: &str, terminal: bool) -> Result<LogFormat, String> {
@@ -143,6 +147,20 @@ mod tests {
         assert!(!parse_levels("debug").unwrap().would_enable("poem::server", &Level::INFO));
         assert!(parse_levels("warn, router=debug").unwrap().would_enable("router", &Level::DEBUG));
         assert!(parse_levels("warn,poem=info").unwrap().would_enable("poem::server", &Level::INFO));
+        for (levels, target, level, logged) in [
+            ("debug", "hyper_util::client::legacy::connect::http", Level::DEBUG, false),
+            ("debug", "reqwest::connect", Level::WARN, true),
+            ("debug,hyper_util=debug", "hyper_util::client", Level::DEBUG, true),
+            ("debug,hyper_util=debug", "h2::codec", Level::DEBUG, false),
+            ("error", "poem::server", Level::WARN, false),
+            ("off", "h2::codec", Level::ERROR, false),
+        ] {
+            assert_eq!(
+                parse_levels(levels).unwrap().would_enable(target, &level),
+                logged,
+                "{levels}: {target}"
+            );
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! span can begin in one process and end in another, and what is not sampled costs nothing.
 
 mod batch;
+mod callee;
 mod encode;
 mod export;
 pub mod ids;
@@ -14,6 +15,7 @@ mod span;
 mod tracer;
 
 pub use self::{
+    callee::Callee,
     ids::{SpanContext, SpanId, TraceId},
     sampler::Sampler,
     settings::{Protocol, TelemetrySettings},

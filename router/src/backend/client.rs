@@ -127,21 +127,31 @@ impl BackendClient {
         Ok(Self { http, metrics })
     }
 
-    pub async fn process(&self, backend: &Backend, post: Post<'_>) -> Result<Answer, BackendError> {
+    /// The answer, and the status that came before it, if one came.
+    pub async fn process(
+        &self,
+        backend: &Backend,
+        post: Post<'_>,
+    ) -> (Option<u16>, Result<Answer, BackendError>) {
         let (started, timeout) = (Instant::now(), post.timeout);
-        let result = tokio::time::timeout(timeout, self.exchange(&backend.process_url, post)).await;
-        let result = result.unwrap_or(Err(BackendError::Timeout(timeout)));
-        let status = match &result {
-            Ok((status, _)) => Some(status.as_u16()),
-            Err(BackendError::Status { status, .. }) => Some(*status),
-            Err(_) => None,
-        };
-        self.metrics.observe(&poem::http::Method::POST, &backend.name, status, started.elapsed());
-        let (_, body) = result?;
-        Ok(read_answer(&body)?)
+        let mut status = None;
+        let exchange = self.exchange(&backend.process_url, post, &mut status);
+        let body = tokio::time::timeout(timeout, exchange).await;
+        let took = started.elapsed();
+        let body = body.unwrap_or(Err(BackendError::Timeout(timeout)));
+        let status = status.map(|status| status.as_u16());
+        let answer = body.and_then(|body| Ok(read_answer(&body)?));
+        let failure = answer.as_ref().err().map(BackendError::reason);
+        self.metrics.observe(&poem::http::Method::POST, backend.callee.host(), status, failure, took);
+        (status, answer)
     }
 
-    async fn exchange(&self, url: &Url, post: Post<'_>) -> Result<(StatusCode, Vec<u8>), BackendError> {
+    async fn exchange(
+        &self,
+        url: &Url,
+        post: Post<'_>,
+        answered: &mut Option<StatusCode>,
+    ) -> Result<Vec<u8>, BackendError> {
         let id = post.id.to_string();
         let mut request = self
             .http
@@ -162,6 +172,7 @@ impl BackendClient {
         }
         let mut response = request.body(post.body).send().await.map_err(|error| broken(&error))?;
         let status = response.status();
+        *answered = Some(status);
         if !status.is_success() {
             let retry_after = retry_after(response.headers());
             return Err(BackendError::Status { status: status.as_u16(), retry_after });
@@ -173,7 +184,7 @@ impl BackendClient {
             }
             answer.extend_from_slice(&chunk);
         }
-        Ok((status, answer))
+        Ok(answer)
     }
 }
 

@@ -32,7 +32,10 @@ impl Engine {
             let waits = engine.why_held(Queue::Outbox);
             let (id, trace, channel) = (send.message.id, send.message.trace, send.channel.clone());
             let message_type = send.message.message_type.clone();
-            match engine.store.enqueue(send, slot.is_some()).await {
+            let commit = engine.spans.begin_beside(trace);
+            let enqueued = engine.store.enqueue(send, slot.is_some()).await;
+            engine.spans.committed(commit, "enqueue", None, enqueued.is_err());
+            match enqueued {
                 Ok(Enqueued::Stored { claim, left_work }) => {
                     engine.store_check.ok();
                     tracing::info!(

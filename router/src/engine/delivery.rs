@@ -73,8 +73,8 @@ impl Engine {
             .send_message_until(&channel.number, request.into(), None, self.lease_ends(lane.lease))
             .await;
         self.failpoints.pass(Failpoint::AfterGraphCall);
-        self.metrics.calls.tried_to_send(&lane.channel, &result, started.elapsed());
-        self.spans.sent(span, item, self.graph.base_url(), &result);
+        self.metrics.calls.tried_to_send(&lane.channel, self.graph_callee.host(), &result, started.elapsed());
+        self.spans.called_graph(span, item.attempts, &self.graph_callee, &result);
         self.settle(lane, channel, item, permit, &result);
         match result {
             Ok(sent) => Step::Done(self.sent(rule, Some(sent.wamid), doubt)),

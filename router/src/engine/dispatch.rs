@@ -62,7 +62,7 @@ impl Engine {
     ) -> Step {
         let is_taken_over = item.standing.taken_over_until.is_some_and(|until| until > self.clock.now());
         if rule.mark_read == MarkRead::OnReceive && !is_taken_over && message.group_id.is_none() {
-            self.mark_read(lane, &message.id);
+            self.mark_read(lane, item, &message.id);
         }
         if let Some(reason) = not_to_be_answered(message, rule, item) {
             return Step::Done(Outcome::NotAnswered { reason });
@@ -149,8 +149,9 @@ impl Engine {
         let post =
             Post { id, body, timeout: rule.delivery.timeout, signer: rule.signer.as_ref(), traceparent };
         let asked_at = Instant::now();
-        let answer = self.backend.process(backend, post).await;
-        self.spans.asked(span, item, burst.iter().map(|(item, _)| item), (&rule.label, backend), &answer);
+        let (status, answer) = self.backend.process(backend, post).await;
+        let asked = burst.iter().map(|(item, _)| item);
+        self.spans.asked(span, item, asked, (&rule.label, backend), (status, &answer));
         self.failpoints.pass(Failpoint::AfterBackendAnswer);
         let after = called.ended(&answer);
         if after.works_again {
@@ -172,7 +173,7 @@ impl Engine {
             MarkRead::Never => false,
         };
         if is_read {
-            self.mark_read(lane, &newest.id);
+            self.mark_read(lane, item, &newest.id);
         }
         match answer {
             Ok(answer) => Step::Done(Outcome::Answered(

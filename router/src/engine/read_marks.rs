@@ -7,10 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use service::telemetry::SpanContext;
 use tokio::sync::mpsc;
 
 use super::{Engine, lane::Lane};
-use crate::pacing::SlidingWindow;
+use crate::{pacing::SlidingWindow, store::Item};
 
 /// Marks that wait; more are left out.
 const WAITING: usize = 4_096;
@@ -22,6 +23,8 @@ const AT_ONCE: usize = 8;
 pub(super) struct Mark {
     channel: Arc<str>,
     wamid: Arc<str>,
+    /// The span of the message, if it is sampled.
+    parent: Option<SpanContext>,
 }
 
 pub(super) type Marks = mpsc::Sender<Mark>;
@@ -32,8 +35,9 @@ pub(super) fn channel() -> (Marks, mpsc::Receiver<Mark>) {
 
 impl Engine {
     /// A message of a person, and with it all before it. May be said several times.
-    pub(super) fn mark_read(&self, lane: &Lane, wamid: &str) {
-        let mark = Mark { channel: lane.channel.clone(), wamid: Arc::from(wamid) };
+    pub(super) fn mark_read(&self, lane: &Lane, item: &Item, wamid: &str) {
+        let parent = item.trace.map(|trace| trace.context(item.id));
+        let mark = Mark { channel: lane.channel.clone(), wamid: Arc::from(wamid), parent };
         if self.read_marks.try_send(mark).is_err() {
             self.metrics.flow.read_marks.with_label_values(&["left_out"]).inc();
         }
@@ -96,7 +100,10 @@ pub(super) async fn run(engine: Arc<Engine>, mut marks: mpsc::Receiver<Mark>) {
         window.record(Instant::now(), 1, Instant::now());
         let engine = engine.clone();
         tokio::spawn(async move {
+            let (started, span) = (Instant::now(), engine.spans.begin_under(mark.parent));
             let result = engine.graph.mark_read(&channel.number, &mark.wamid).await;
+            engine.metrics.calls.called_graph(engine.graph_callee.host(), &result, started.elapsed());
+            engine.spans.called_graph(span, 0, &engine.graph_callee, &result);
             let outcome = match result {
                 Ok(()) => "done",
                 Err(error) => {

@@ -6,9 +6,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use service::telemetry::{Kind, Span, SpanContext, SpanId, TraceId, Tracer, semconv};
-use url::Url;
-use whatsapp::client::{SendError, Sent};
+use service::telemetry::{Callee, Kind, Span, SpanContext, SpanId, TraceId, Tracer, semconv};
+use whatsapp::client::SendError;
 
 use super::lane::Lane;
 use crate::{
@@ -22,6 +21,9 @@ const REASON: &str = "whatsapp_router.reason";
 const BACKEND: &str = "whatsapp_router.backend";
 const ROUTE: &str = "whatsapp_router.route";
 const ATTEMPTS: &str = "whatsapp_router.failed_attempts";
+
+/// Below the address of the Graph API. Which number it is, is not told.
+pub(super) const GRAPH_TEMPLATE: &str = "/{version}/{phone_number_id}/messages";
 
 /// A shorter wait is no wait.
 const WAIT_WORTH_TELLING: Duration = Duration::from_millis(1);
@@ -69,6 +71,15 @@ impl Spans {
         parent.filter(|parent| parent.sampled && self.tracer.is_on()).map(Begun::under)
     }
 
+    /// The same for what a request of the API brings.
+    pub(super) fn begin_beside(&self, brought: Option<Trace>) -> Option<Begun> {
+        let Trace { trace, cause } = brought?;
+        match cause {
+            Cause::Parent(span) => self.begin_under(Some(SpanContext { trace, span, sampled: true })),
+            Cause::Link(..) => None,
+        }
+    }
+
     /// What a backend is told. It is told of what is not sampled, too: it would decide for itself otherwise.
     pub(super) fn traceparent(&self, call: Option<&Begun>, item: &Item) -> Option<String> {
         let context = match call {
@@ -86,15 +97,10 @@ impl Spans {
         item: &Item,
         burst: impl Iterator<Item = &'b Item>,
         (route, backend): (&Arc<str>, &Backend),
-        answer: &Result<Answer, BackendError>,
+        (status, answer): (Option<u16>, &Result<Answer, BackendError>),
     ) {
         let Some(call) = call else { return };
-        let status = match answer {
-            Err(BackendError::Status { status, .. }) => Some(*status),
-            Err(BackendError::Unreadable(_)) | Ok(_) => Some(200_u16),
-            Err(_) => None,
-        };
-        let mut span = http(call.span(Kind::Client, "POST /process"), item, &backend.process_url)
+        let mut span = http(call.span(Kind::Client, "POST /process"), item.attempts, &backend.callee)
             .with(semconv::URL_TEMPLATE, "/process")
             .with(BACKEND, &backend.name)
             .with(ROUTE, route)
@@ -108,21 +114,22 @@ impl Spans {
         self.tracer.record(span);
     }
 
-    /// A call of Graph has ended.
-    pub(super) fn sent(
+    /// A call of Graph has ended, after so many failed ones.
+    pub(super) fn called_graph<T>(
         &self,
         call: Option<Begun>,
-        item: &Item,
-        graph: &Url,
-        result: &Result<Sent, SendError>,
+        failed_before: u32,
+        graph: &Callee,
+        result: &Result<T, SendError>,
     ) {
         let Some(call) = call else { return };
         let (status, failure) = match result {
             Ok(_) => (Some(200_u16), None),
             Err(error) => (error.http_status(), Some(error.reason())),
         };
-        let span = http(call.span(Kind::Client, "POST /{version}/{phone_number_id}/messages"), item, graph)
-            .with(semconv::URL_TEMPLATE, "/{version}/{phone_number_id}/messages")
+        let call = call.span(Kind::Client, "POST /{version}/{phone_number_id}/messages");
+        let span = http(call, failed_before, graph)
+            .with(semconv::URL_TEMPLATE, GRAPH_TEMPLATE)
             .with_some(semconv::HTTP_RESPONSE_STATUS_CODE, status)
             .failed_with(failure);
         self.tracer.record(span);
@@ -196,11 +203,10 @@ impl Spans {
     }
 }
 
-fn http(span: Span, item: &Item, url: &Url) -> Span {
+fn http(span: Span, failed_before: u32, callee: &Callee) -> Span {
     span.with(semconv::HTTP_REQUEST_METHOD, "POST")
-        .with_some(semconv::HTTP_REQUEST_RESEND_COUNT, (item.attempts > 0).then_some(item.attempts))
-        .with_some(semconv::SERVER_ADDRESS, url.host_str().map(str::to_owned))
-        .with_some(semconv::SERVER_PORT, url.port_or_known_default())
+        .with_some(semconv::HTTP_REQUEST_RESEND_COUNT, (failed_before > 0).then_some(failed_before))
+        .calling(callee)
 }
 
 /// What is not sampled is known by the ids that it has anyway, so that its failures can be found.

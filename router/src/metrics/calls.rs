@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounterVec};
-use service::metrics::{HTTP_DURATION_BUCKETS, HttpClientMetrics, Metrics};
+use service::metrics::{HTTP_CALL_BUCKETS, HttpClientMetrics, Metrics};
 use whatsapp::{
     client::{SendError, Sent},
     error::ErrorClass,
@@ -42,7 +42,7 @@ impl CallMetrics {
             durations: metrics.histogram_vec(
                 "delivery_duration_seconds",
                 "How long calls of a backend took, by what came of them",
-                &HTTP_DURATION_BUCKETS,
+                &HTTP_CALL_BUCKETS,
                 &["backend", "outcome"],
             ),
             answered: metrics.histogram_vec(
@@ -59,7 +59,7 @@ impl CallMetrics {
             send_durations: metrics.histogram_vec(
                 "send_duration_seconds",
                 "How long sends through the Graph API took, by what came of them",
-                &HTTP_DURATION_BUCKETS,
+                &HTTP_CALL_BUCKETS,
                 &["outcome"],
             ),
             outbox: metrics.histogram(
@@ -88,14 +88,30 @@ impl CallMetrics {
         self.answered.with_label_values(&[route]).observe(seconds(item.created_at, now));
     }
 
-    pub(crate) fn tried_to_send(&self, channel: &str, result: &Result<Sent, SendError>, took: Duration) {
-        let (outcome, class, status) = match result {
-            Ok(_) => ("sent", "none", Some(200)),
-            Err(error) => (error.reason(), word(error.class()), error.http_status()),
+    /// A send to the host `graph`.
+    pub(crate) fn tried_to_send(
+        &self,
+        channel: &str,
+        graph: &str,
+        result: &Result<Sent, SendError>,
+        took: Duration,
+    ) {
+        let (outcome, class) = match result {
+            Ok(_) => ("sent", "none"),
+            Err(error) => (error.reason(), word(error.class())),
         };
         self.sends.with_label_values(&[channel, outcome, class]).inc();
         self.send_durations.with_label_values(&[outcome]).observe(took.as_secs_f64());
-        self.http_client.observe(&poem::http::Method::POST, "graph", status, took);
+        self.called_graph(graph, result, took);
+    }
+
+    /// Any call of the host `graph`.
+    pub(crate) fn called_graph<T>(&self, graph: &str, result: &Result<T, SendError>, took: Duration) {
+        let (status, failure) = match result {
+            Ok(_) => (Some(200), None),
+            Err(error) => (error.http_status(), Some(error.reason())),
+        };
+        self.http_client.observe(&poem::http::Method::POST, graph, status, failure, took);
     }
 
     /// The store knows that a message was sent.

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use service::signing::Signer;
+use service::{signing::Signer, telemetry::Callee};
 use url::Url;
 
 use super::{
@@ -23,6 +23,8 @@ pub struct Backend {
     pub process_url: Url,
     /// The address of `/events` itself.
     pub events_url: Url,
+    /// How calls of `/process` are told about.
+    pub callee: Callee,
 }
 
 impl Backend {
@@ -44,7 +46,12 @@ impl Backend {
             url.set_path(&format!("{}/{name}", base.path().trim_end_matches('/')));
             url
         };
-        Self { name: Arc::from(name), process_url: below("process"), events_url: below("events") }
+        Self {
+            name: Arc::from(name),
+            process_url: below("process"),
+            events_url: below("events"),
+            callee: Callee::below(base, "/process"),
+        }
     }
 }
 

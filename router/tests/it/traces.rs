@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     collector::{Collector, Seen, by_trace, the, tree},
-    harness::{PATIENCE, builder, faults, metric, query, replies, webhook},
+    harness::{PATIENCE, builder, channel_object, faults, get, metric, query, replies, webhook},
 };
 
 const ROUTER: &str = "whatsapp-router";
@@ -45,6 +45,36 @@ fn assert_shape(spans: &[Seen]) {
     assert!(spans.iter().all(|span| !span.is_error()), "{}", tree(spans));
 }
 
+/// What the conventions require of every call (OpenTelemetry, "HTTP spans"), and what they recommend and we have.
+fn assert_calls_are_described(spans: &[Seen]) {
+    let has = |seen: &Seen, attribute: &str, value: &str| {
+        assert_eq!(seen.attribute(attribute), value, "{attribute} of {} of {}", seen.name(), seen.service);
+    };
+    for (service, name) in [(ROUTER, WEBHOOK), (SERVER, ASK)] {
+        let served = the(spans, service, name);
+        let path = name.strip_prefix("POST ").unwrap();
+        has(served, "http.request.method", "POST");
+        has(served, "url.path", path);
+        has(served, "url.scheme", "http");
+        has(served, "http.route", path);
+        has(served, "server.address", "127.0.0.1");
+        assert!(served.attribute("server.port").parse::<u16>().unwrap() > 0);
+        has(served, "network.protocol.version", "1.1");
+    }
+    for name in [ASK, GRAPH] {
+        let call = the(spans, ROUTER, name);
+        let template = name.strip_prefix("POST ").unwrap();
+        has(call, "http.request.method", "POST");
+        has(call, "url.template", template);
+        has(call, "server.address", "127.0.0.1");
+        let port = call.attribute("server.port");
+        assert!(port.parse::<u16>().unwrap() > 0);
+        has(call, "url.full", &format!("http://127.0.0.1:{port}{template}"));
+    }
+    let (asked, served) = (the(spans, ROUTER, ASK), the(spans, SERVER, ASK));
+    assert_eq!(asked.attribute("server.port"), served.attribute("server.port"), "both name the same place");
+}
+
 async fn one_message(protocol: &str) {
     let collector = Collector::start().await;
     let stack = traced(builder(), &collector, protocol).start().await.unwrap();
@@ -53,6 +83,7 @@ async fn one_message(protocol: &str) {
     let names = [(WEBHOOK, 1), (PROCESS, 1), (ASK, 2), (SEND, 1), (GRAPH, 1), ("finish", 2)];
     let spans = collector.trace_with(&names).await;
     assert_shape(&spans);
+    assert_calls_are_described(&spans);
 
     let kind = |name| the(&spans, ROUTER, name).span.kind().as_str_name();
     assert_eq!(kind(WEBHOOK), "SPAN_KIND_SERVER");
@@ -66,7 +97,6 @@ async fn one_message(protocol: &str) {
         (ROUTER, PROCESS, "messaging.system", "whatsapp"),
         (ROUTER, PROCESS, "messaging.destination.name", "default"),
         (ROUTER, PROCESS, "whatsapp_router.outcome", "answered"),
-        (ROUTER, ASK, "server.address", "127.0.0.1"),
         (ROUTER, ASK, "http.request.resend_count", ""),
         (SERVER, ASK, "http.response.status_code", "200"),
         (ROUTER, GRAPH, "http.response.status_code", "200"),
@@ -211,12 +241,13 @@ async fn only_callers_with_a_key_name_their_trace() {
         .unwrap();
     assert_eq!(sent.status(), 202, "{}", sent.text().await.unwrap());
     stack.simulator().wait_for_messages(1, PATIENCE).await.unwrap();
-    let spans = collector.trace_with(&[("POST /api/v1/messages", 1), (SEND, 1), (GRAPH, 1)]).await;
+    let spans =
+        collector.trace_with(&[("POST /api/v1/messages", 1), ("enqueue", 1), (SEND, 1), (GRAPH, 1)]).await;
     let hex: String = spans[0].span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, "4bf92f3577b34da6a3ce929d0e0e4736");
     let api = the(&spans, ROUTER, "POST /api/v1/messages");
     assert_eq!(api.attribute("http.response.status_code"), "202", "the refused call is not told");
-    assert!(the(&spans, ROUTER, SEND).is_child_of(api));
+    assert!(the(&spans, ROUTER, SEND).is_child_of(api) && the(&spans, ROUTER, "enqueue").is_child_of(api));
     collector.wait_for("the refused webhook", |all| all.iter().any(|span| span.name() == WEBHOOK)).await;
     collector.search(&stack);
 }
@@ -261,4 +292,45 @@ async fn without_an_endpoint_nothing_is_traced() {
     assert!(!stack.router_output().contains("trace_id"));
     let answer = reqwest::get(format!("{}/nothing", stack.router_url())).await.unwrap();
     assert!(!answer.headers().contains_key("x-trace-id"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_blue_ticks_are_told_under_the_message_that_was_read() {
+    // Nobody listens on the port of a listener that is gone.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let route = format!(
+        "
+apiVersion: whatsapp-router.dev/v1alpha1
+kind: Route
+metadata: {{name: shop}}
+spec:
+  channelRefs: [{{name: support}}]
+  rules:
+    - name: default
+      markRead: OnReceive
+      backends: [{{url: \"http://{gone}\"}}]
+"
+    );
+    std::fs::write(folder.path().join("channel.yaml"), channel_object("support")).unwrap();
+    std::fs::write(folder.path().join("route.yaml"), route).unwrap();
+    let collector = Collector::start().await;
+    let stack = traced(builder().config_dir(folder.path()), &collector, "grpc").start().await.unwrap();
+    stack.webhook(webhook(&[("15550100001", "wamid.1", "hello")])).await.unwrap();
+    let spans = collector.trace_with(&[(ASK, 1), (GRAPH, 1)]).await;
+    let asked = spans.iter().find(|span| span.name() == ASK).unwrap();
+    let marked = the(&spans, ROUTER, GRAPH);
+    assert_eq!(marked.span.parent_span_id, asked.span.parent_span_id, "{}", tree(&spans));
+    assert_eq!(asked.attribute("error.type"), "backend_unreachable");
+    assert_eq!(asked.attribute("http.response.status_code"), "", "nothing was answered");
+    let (_, calls) = get(&stack, "/metrics").await;
+    for counted in [
+        "http_client_request_duration_seconds_count{error_type=\"backend_unreachable\",http_request_method=\"POST\",\
+         http_response_status_code=\"\",server_address=\"127.0.0.1\"}",
+        "http_client_request_duration_seconds_count{error_type=\"\",http_request_method=\"POST\",\
+         http_response_status_code=\"200\",server_address=\"127.0.0.1\"} 1",
+    ] {
+        assert!(calls.contains(counted), "{counted} in\n{calls}");
+    }
+    collector.search(&stack);
 }

@@ -7,6 +7,7 @@ mod told;
 mod trace;
 
 use std::{
+    net::SocketAddr,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
@@ -24,7 +25,7 @@ use poem::{
 
 use self::{
     errors::{error_response, finish_error_response},
-    trace::{X_TRACE_ID, is_of_machines},
+    trace::{Place, X_TRACE_ID, is_of_machines},
 };
 pub use self::{
     told::Told,
@@ -48,6 +49,7 @@ pub struct Edge {
     body_timeout: Duration,
     tracer: Tracer,
     trust: Trust,
+    place: Place,
 }
 
 impl Edge {
@@ -59,6 +61,7 @@ impl Edge {
             body_timeout: Limits::default().body_timeout,
             tracer: Tracer::off(),
             trust: Trust::Nobody,
+            place: Place::default(),
         }
     }
 
@@ -81,6 +84,13 @@ impl Edge {
     pub fn with_tracer(mut self, tracer: &Tracer, trust: Trust) -> Self {
         self.tracer = tracer.clone();
         self.trust = trust;
+        self
+    }
+
+    /// Lets spans say where requests come in.
+    #[must_use]
+    pub fn listening_on(mut self, address: SocketAddr) -> Self {
+        self.place = Place::at(address);
         self
     }
 }
@@ -137,10 +147,11 @@ impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
         response.headers_mut().insert(X_REQUEST_ID, id.header().clone());
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
 
-        let route = self.edge.label(route.as_ref());
+        let template = self.edge.template(route.as_ref());
+        let route = template.map_or(UNMATCHED, |template| &**template);
         self.edge.record(&method, route, &response, started, &id, &told);
         if let Some(trace) = trace {
-            trace.record(&self.edge.tracer, &method, route, &response);
+            trace.record(&self.edge.tracer, &self.edge.place, &method, template, &response);
         }
         drop(active);
         Ok(response)
@@ -191,11 +202,12 @@ impl Edge {
         }
     }
 
-    /// The template of a route as metrics and logs show it.
-    fn label<'r>(&'r self, route: Option<&'r PathPattern>) -> &'r str {
-        match route.map(|route| &*route.0) {
-            None | Some("") => UNMATCHED,
-            Some(pattern) => self.routes.find(pattern).map_or(pattern, |route| &route.template),
+    /// The template of a route as metrics, logs and spans show it; None when there is no route.
+    fn template<'r>(&'r self, route: Option<&'r PathPattern>) -> Option<&'r Arc<str>> {
+        let pattern = &route?.0;
+        match self.routes.find(pattern) {
+            Some(route) => Some(&route.template),
+            None => Some(pattern).filter(|pattern| !pattern.is_empty()),
         }
     }
 }

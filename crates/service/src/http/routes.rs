@@ -2,7 +2,7 @@
 //! poem-openapi renames parameters to `:param0`, and which methods it takes, which HTTP wants in every 405
 //! (RFC 9110, 15.5.6).
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use poem::http::HeaderValue;
 
@@ -18,7 +18,7 @@ pub struct Routes {
 #[derive(Debug)]
 pub(super) struct Route {
     /// As in the document: `/things/{id}`.
-    pub(super) template: Box<str>,
+    pub(super) template: Arc<str>,
     /// The value of `Allow`.
     pub(super) allow: HeaderValue,
 }

@@ -104,6 +104,21 @@ impl Env {
         self.value(name).is_some()
     }
 
+    /// True when the variable is set to exactly this.
+    pub fn is(&self, name: &str, value: &str) -> bool {
+        self.value(name) == Some(Ok(value))
+    }
+
+    /// Names that begin so and are set, and that nothing has asked for so far, in order.
+    pub fn unasked(&self, prefix: &str) -> Vec<String> {
+        let asked = |name: &str| self.reference.iter().any(|doc| doc.name == name);
+        let names = self.values.keys().filter(|name| name.starts_with(prefix));
+        let mut unasked: Vec<_> =
+            names.filter(|name| self.is_set(name) && !asked(name)).map(String::to_owned).collect();
+        unasked.sort_unstable();
+        unasked
+    }
+
     /// Records that something is wrong, for checks that look at more than one variable. Has no effect while describing.
     pub fn problem(&mut self, name: impl Into<String>, what: impl Into<String>, instead: impl Into<String>) {
         if !self.describing {

@@ -38,6 +38,26 @@ impl Sampler {
         Some(Self { root, parent_based })
     }
 
+    /// As the standard writes it.
+    pub(super) fn name(self) -> &'static str {
+        match (self.parent_based, self.root) {
+            (true, Root::AlwaysOn) => "parentbased_always_on",
+            (true, Root::AlwaysOff) => "parentbased_always_off",
+            (true, Root::Ratio(_)) => "parentbased_traceidratio",
+            (false, Root::AlwaysOn) => "always_on",
+            (false, Root::AlwaysOff) => "always_off",
+            (false, Root::Ratio(_)) => "traceidratio",
+        }
+    }
+
+    /// The share of all traces, where there is one.
+    pub(super) fn ratio(self) -> Option<f64> {
+        match self.root {
+            Root::Ratio(ratio) => Some(ratio),
+            Root::AlwaysOn | Root::AlwaysOff => None,
+        }
+    }
+
     /// True when the trace is to be written down.
     pub fn samples(&self, parent: Option<&SpanContext>, trace: TraceId) -> bool {
         match (parent, self.root) {
@@ -76,6 +96,7 @@ mod tests {
             ("parentbased_traceidratio", false, true, false),
         ] {
             let sampler = Sampler::named(name, 0.0).unwrap();
+            assert_eq!(sampler.name(), name);
             let decide = |parent: Option<SpanContext>| sampler.samples(parent.as_ref(), TraceId::random());
             assert_eq!(decide(None), alone, "{name}");
             assert_eq!(decide(Some(parent(true))), under_sampled, "{name}");

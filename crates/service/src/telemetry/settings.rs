@@ -18,6 +18,16 @@ pub enum Protocol {
     Http,
 }
 
+impl Protocol {
+    /// As the standard writes it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http/protobuf",
+        }
+    }
+}
+
 /// Where spans go, and what the collector wants to see.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoint {
@@ -46,6 +56,8 @@ pub struct TelemetrySettings {
     pub(super) batching: Batching,
     pub(super) service_name: Option<String>,
     pub(super) attributes: Vec<(String, String)>,
+    /// Variables of the standard that are set and do nothing here.
+    pub(super) unsupported: Vec<String>,
 }
 
 impl TelemetrySettings {
@@ -77,6 +89,7 @@ impl TelemetrySettings {
             .parse_with(pairs)
             .unwrap_or_default();
         let batching = read_batching(env);
+        let unsupported = unsupported(env);
         let on = !disabled? && exporter?;
         Some(Self {
             endpoint: endpoint?.filter(|_| on),
@@ -84,6 +97,7 @@ impl TelemetrySettings {
             batching: batching?,
             service_name,
             attributes,
+            unsupported,
         })
     }
 
@@ -91,6 +105,16 @@ impl TelemetrySettings {
     pub fn is_on(&self) -> bool {
         self.endpoint.is_some()
     }
+}
+
+/// To be called when everything was read. That metrics and logs are not to be sent is what happens anyway.
+fn unsupported(env: &Env) -> Vec<String> {
+    let mut names = env.unasked("OTEL_");
+    names.retain(|name| {
+        let of_others = matches!(name.as_str(), "OTEL_METRICS_EXPORTER" | "OTEL_LOGS_EXPORTER");
+        !(of_others && env.is(name, "none"))
+    });
+    names
 }
 
 /// The inner None is an endpoint that is not set; the outer one, a problem.
@@ -323,6 +347,25 @@ mod tests {
         expected.sort_unstable();
         assert_eq!(named, expected);
         assert!(read(&[(ALL, "http://user:pass@c:4318")]).is_err());
+    }
+
+    #[test]
+    fn what_has_no_effect_is_known_by_its_name() {
+        let settings = read(&[
+            (ALL, "http://c"),
+            ("OTEL_TRACES_SAMPLR", "always_off"),
+            ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_PROPAGATORS", " "),
+            ("OTEL_SERVICE_NAME", "mine"),
+            ("OTHER", "1"),
+        ]);
+        let unsupported = settings.unwrap().unsupported;
+        assert_eq!(
+            unsupported,
+            ["OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_LOGS_EXPORTER", "OTEL_TRACES_SAMPLR"]
+        );
     }
 
     #[test]

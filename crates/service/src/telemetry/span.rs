@@ -109,7 +109,7 @@ impl Span {
             name: name.into(),
             start,
             end: SystemTime::now(),
-            attributes: Vec::with_capacity(8),
+            attributes: Vec::with_capacity(10),
             links: Vec::new(),
             failed: false,
         }

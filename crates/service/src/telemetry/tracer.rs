@@ -55,6 +55,10 @@ impl Telemetry {
         metrics: &Metrics,
     ) -> Result<Self, TelemetryError> {
         let counters = Counters::new(metrics);
+        if !settings.unsupported.is_empty() {
+            let variables = settings.unsupported.join(", ");
+            tracing::warn!(variables, "these variables are not supported and have no effect; unset them");
+        }
         let Some(endpoint) = &settings.endpoint else { return Ok(Self { tracer: Tracer::off() }) };
         let exporter = Exporter::new(endpoint)?;
         let pending = Arc::new(Pending::new(settings.batching));
@@ -72,7 +76,14 @@ impl Telemetry {
             .name("telemetry".to_owned())
             .spawn(move || runtime.block_on(batcher.run()))?;
         let inner = Inner { sampler: settings.sampler, pending, dropped, failures: Mutex::default() };
-        tracing::info!(protocol = ?endpoint.protocol, sampler = ?settings.sampler, "traces are on");
+        tracing::info!(
+            collector = endpoint.url.host_str(),
+            port = endpoint.url.port_or_known_default(),
+            protocol = endpoint.protocol.name(),
+            sampler = settings.sampler.name(),
+            ratio = settings.sampler.ratio(),
+            "traces are on"
+        );
         Ok(Self { tracer: Tracer(Some(Arc::new(inner))) })
     }
 

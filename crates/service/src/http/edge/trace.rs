@@ -1,22 +1,23 @@
 //! The span of a request that is served.
 
-use std::time::SystemTime;
+use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::SystemTime};
 
 use poem::{
     Request, Response,
-    http::{HeaderName, HeaderValue, Method, StatusCode},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Version},
 };
 
 use crate::{
-    metrics::{UNMATCHED, method_label},
+    metrics::method_label,
     telemetry::{Kind, Span, SpanContext, TraceId, Tracer, semconv},
 };
 
 const TRACEPARENT: &str = "traceparent";
 pub(super) const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
-/// Asked every few seconds and by machines: nobody looks for these in traces.
-const UNTRACED: [&str; 6] = ["/livez", "/readyz", "/health", "/metrics", "/docs", "/openapi.json"];
+/// Asked every few seconds, by machines, or by operators about the process: nobody looks for these in traces.
+const UNTRACED: [&str; 7] =
+    ["/livez", "/readyz", "/health", "/metrics", "/log-level", "/docs", "/openapi.json"];
 
 pub(super) fn is_of_machines(path: &str) -> bool {
     UNTRACED.contains(&path)
@@ -33,6 +34,24 @@ pub enum Trust {
     Everybody,
 }
 
+/// Where requests come in, as spans say it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place {
+    /// None where all addresses of the machine are listened on.
+    address: Option<Arc<str>>,
+    port: Option<u16>,
+}
+
+impl Place {
+    pub(super) fn at(address: SocketAddr) -> Self {
+        let ip = address.ip();
+        Self {
+            address: (!ip.is_unspecified()).then(|| Arc::from(ip.to_string())),
+            port: Some(address.port()),
+        }
+    }
+}
+
 /// The span of the request that a handler answers; find it with `request.data::<RequestTrace>()`. Absent when traces
 /// are off.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +60,7 @@ pub struct RequestTrace {
     pub context: SpanContext,
     caller: Option<SpanContext>,
     start: SystemTime,
+    version: Option<&'static str>,
 }
 
 impl RequestTrace {
@@ -55,7 +75,8 @@ impl RequestTrace {
         };
         let caller =
             if trusted { request.header(TRACEPARENT).and_then(SpanContext::from_traceparent) } else { None };
-        Some(Self { context: tracer.begin(caller)?, caller, start: SystemTime::now() })
+        let version = version(request.version());
+        Some(Self { context: tracer.begin(caller)?, caller, start: SystemTime::now(), version })
     }
 
     /// True when somebody can find the trace by its id.
@@ -74,25 +95,48 @@ impl RequestTrace {
         if self.is_told(status) { id() } else { None }
     }
 
-    pub(super) fn record(&self, tracer: &Tracer, method: &Method, route: &str, response: &Response) {
+    /// `template` is that of the path; None when nothing serves it.
+    pub(super) fn record(
+        &self,
+        tracer: &Tracer,
+        place: &Place,
+        method: &Method,
+        template: Option<&Arc<str>>,
+        response: &Response,
+    ) {
         let status = response.status();
         if !self.is_told(status) || (self.caller.is_some() && is_refusal(status)) {
             return;
         }
         let method = method_label(method);
-        let matched = route != UNMATCHED;
-        let name = if matched { format!("{method} {route}") } else { method.to_owned() };
+        let name: Cow<'static, str> = match template {
+            Some(template) => format!("{method} {template}").into(),
+            None => method.into(),
+        };
         let span = Span::new(self.context, Kind::Server, name, self.start)
             .child_of(self.caller.map(|caller| caller.span))
             .with(semconv::HTTP_REQUEST_METHOD, method)
             .with(semconv::URL_SCHEME, "http")
-            .with_some(semconv::HTTP_ROUTE, matched.then(|| route.to_owned()))
+            .with_some(semconv::URL_PATH, template)
+            .with_some(semconv::HTTP_ROUTE, template)
+            .with_some(semconv::SERVER_ADDRESS, place.address.as_ref())
+            .with_some(semconv::SERVER_PORT, place.port)
+            .with_some(semconv::NETWORK_PROTOCOL_VERSION, self.version)
             .with(semconv::HTTP_RESPONSE_STATUS_CODE, status.as_u16());
         if status.is_server_error() {
             tracer.record_failure(span.failed(status.as_str().to_owned()));
         } else {
             tracer.record(span);
         }
+    }
+}
+
+fn version(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        Version::HTTP_2 => Some("2"),
+        _ => None,
     }
 }
 
