@@ -7,6 +7,7 @@ mod json_body;
 mod key_rotation;
 mod keys;
 mod monitoring;
+mod queue_reasons;
 mod rate_limit;
 mod refusals;
 mod refused;
@@ -31,7 +32,7 @@ use crate::{
     REVISION, VERSION,
     clock::Clock,
     config::view::ConfigView,
-    intake::Intake,
+    intake::{ForeignItems, Intake},
     metrics::RouterMetrics,
     routing::LiveTable,
     store::{Accepted, Delivery, StoreError},
@@ -74,12 +75,12 @@ pub type PublicApi = (WebhookApi, KeyedApi);
 pub fn keyed(desk: &Desk, table: &LiveTable, config: ConfigView) -> KeyedApi {
     let (desk, table) = (desk.clone(), table.clone());
     (
-        MessagesApi { desk: desk.clone(), table },
+        MessagesApi { desk: desk.clone(), table: table.clone() },
         ConversationsApi { desk: desk.clone() },
         DeadLettersApi { desk: desk.clone() },
         LedgerApi { desk: desk.clone() },
-        ObjectsApi { config, desk: desk.clone() },
-        MonitoringApi { desk: desk.clone() },
+        ObjectsApi { config: config.clone(), desk: desk.clone() },
+        MonitoringApi { desk: desk.clone(), table, config },
         RateLimitApi { desk },
     )
 }
@@ -133,6 +134,8 @@ impl Intake for Closed {
     }
 
     fn refused(&self, _channels: &[Arc<str>]) {}
+
+    fn foreign(&self, _items: &ForeignItems) {}
 }
 
 #[cfg(test)]

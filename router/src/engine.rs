@@ -15,6 +15,7 @@ mod debounce;
 mod delivery;
 mod dispatch;
 mod follow;
+mod foreign;
 mod lane;
 mod leases;
 mod pace;
@@ -24,6 +25,7 @@ mod receipts;
 mod refusals;
 mod spans;
 mod step;
+mod store_words;
 mod streak;
 mod upkeep;
 mod waits;
@@ -45,19 +47,20 @@ use whatsapp::client::Client;
 pub use self::{
     bounds::Bounds,
     breaker::BreakerState,
+    foreign::ForeignView,
     pace::{BreakerView, ChannelLimits, KindUse, StoppedView},
     receipts::{ChannelHealth, Receiving},
     upkeep::Retention,
 };
 use self::{
-    breakers::Breakers, leases::LeaseBook, pace::Pace, pool::Pool, receipts::Receipts, spans::Spans,
-    waits::ToldWaits,
+    breakers::Breakers, foreign::ForeignNumbers, leases::LeaseBook, pace::Pace, pool::Pool,
+    receipts::Receipts, spans::Spans, waits::ToldWaits,
 };
 use crate::{
     backend::BackendClient,
     clock::Clock,
     failpoints::{Failpoint, Failpoints},
-    intake::Intake,
+    intake::{ForeignItems, Intake},
     metrics::RouterMetrics,
     pacing::Line,
     retry::RetryPolicy,
@@ -89,6 +92,10 @@ impl Intake for EngineIntake {
 
     fn rests(&self) -> Option<&'static str> {
         self.0.why_held(Queue::Inbox)
+    }
+
+    fn foreign(&self, items: &ForeignItems) {
+        self.0.foreign.seen(items, self.0.clock.now());
     }
 }
 
@@ -160,6 +167,7 @@ pub struct Engine {
     leases: LeaseBook,
     receipts: Receipts,
     told_waits: ToldWaits,
+    foreign: ForeignNumbers,
 }
 
 impl Engine {
@@ -176,6 +184,7 @@ impl Engine {
             leases: LeaseBook::new(store.lease_time()),
             receipts: Receipts::default(),
             told_waits: ToldWaits::default(),
+            foreign: ForeignNumbers::default(),
             inbox: Pool::new(Queue::Inbox, settings.dispatch_concurrency),
             outbox: Pool::new(Queue::Outbox, settings.delivery_concurrency),
             pace,
@@ -255,9 +264,9 @@ impl Engine {
 
     /// Readiness follows what the store says, so that webhooks go to a router that can keep them.
     fn store_failed(&self, error: &StoreError) {
-        if matches!(error, StoreError::Database(_) | StoreError::Closed) {
+        if let Some(why) = store_words::why(error) {
             // The words of the database are for the log; health is answered to everybody.
-            self.store_check.failing("the database takes no writes, the log says why");
+            self.store_check.failing_for(why, &error.to_string());
         }
     }
 

@@ -1,5 +1,6 @@
 //! From a webhook's signed bytes to rows in the store. What is decided is pure; see `plan`.
 
+mod foreign;
 mod named;
 mod plan;
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use self::{
+    foreign::ForeignItems,
     named::{named, not_spoken_for},
     plan::{Plan, plan},
 };
@@ -25,4 +27,7 @@ pub trait Intake: std::fmt::Debug + Send + Sync {
     fn rests(&self) -> Option<&'static str> {
         None
     }
+
+    /// A webhook had these items for numbers that are no channel.
+    fn foreign(&self, items: &ForeignItems);
 }

@@ -32,7 +32,7 @@ pub struct RouterMetrics {
     pub events: IntCounter,
     pub signatures: SignatureMetrics,
     pub foreign: IntCounter,
-    pub unrouted: IntCounter,
+    pub unrouted: IntCounterVec,
     pub routed: IntCounterVec,
     pub repeated_sends: IntCounter,
     pub retries: IntCounterVec,
@@ -67,8 +67,11 @@ impl RouterMetrics {
             signatures: SignatureMetrics::new(metrics),
             foreign: metrics
                 .counter("foreign_items_total", "Items for phone numbers that are no channel of this router"),
-            unrouted: metrics
-                .counter("messages_unrouted_total", "Messages that no rule takes: kept, and not answered"),
+            unrouted: metrics.counter_vec(
+                "messages_unrouted_total",
+                "Messages that no rule takes: kept, and not answered",
+                &["channel"],
+            ),
             routed: metrics.counter_vec(
                 "messages_routed_total",
                 "Attempts at a backend by what came of them: a message that needs three is counted three times",

@@ -31,6 +31,7 @@ is needed. `make run` builds everything and does the same.";
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Server, router, simulator and phone page on this machine, with a private database
+    #[command(after_help = run::HELP)]
     Run(run::RunArguments),
     /// Send messages at a rate and account for each; exit code 1 when anything was lost, duplicated or reordered
     Load(load::LoadArguments),

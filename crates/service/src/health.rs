@@ -123,12 +123,26 @@ impl CheckHandle {
         self.check.failing.load(Ordering::Acquire)
     }
 
+    /// Why it does not work, if it does not.
+    pub fn why(&self) -> Option<String> {
+        self.check.reason()
+    }
+
     /// It does not work, and why: words for an operator, without secrets.
     pub fn failing(&self, why: impl Into<String>) {
-        let why = why.into();
+        self.fails(why.into(), None);
+    }
+
+    /// The same, with `detail` that is for the log alone.
+    pub fn failing_for(&self, why: &str, detail: &str) {
+        self.fails(why.to_owned(), Some(detail));
+    }
+
+    fn fails(&self, why: String, detail: Option<&str>) {
         let mut reason = self.check.why.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.check.failing.swap(true, Ordering::AcqRel) || *reason != why {
-            tracing::warn!(check = self.check.name, reason = %why, "check fails");
+            // Nothing is sent here while it lasts.
+            tracing::error!(check = self.check.name, reason = %why, error = detail, "check fails");
         }
         *reason = why;
     }

@@ -6,23 +6,23 @@ use super::{
     RouterTag,
     access::Reader,
     desk::Desk,
+    queue_reasons::{Known, held, reasons, status, without_route},
     refused::{NO_KEYS, Reason, Reasons, Refused, UNAUTHORIZED},
     times::written,
 };
 use crate::{
-    config::compiled::Status,
-    engine::{BreakerState, BreakerView, ChannelHealth},
+    config::view::ConfigView,
+    engine::{BreakerState, BreakerView, ForeignView},
+    routing::LiveTable,
     store::{Micros, QueueView, QueuesView, now},
-    working,
 };
-
-/// Work that could be done and is not for so long means that something does not keep up.
-const OLD_SECONDS: i64 = 60;
 
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct MonitoringApi {
     pub desk: Desk,
+    pub table: LiveTable,
+    pub config: ConfigView,
 }
 
 /// How it is.
@@ -39,24 +39,24 @@ pub(super) enum HealthStatus {
 
 /// One queue, in messages.
 #[derive(Debug, PartialEq, Eq, Object)]
-struct QueueHealth {
-    /// Could be worked on now.
-    ready: i64,
-    in_progress: i64,
+pub(super) struct QueueHealth {
+    /// Could be worked on now, if what it goes to works.
+    pub(super) ready: i64,
+    pub(super) in_progress: i64,
     /// Waits for a time: a retry, a limit.
-    delayed: i64,
+    pub(super) delayed: i64,
     /// Since the oldest unfinished message was stored; none when there is none.
-    oldest_age_seconds: Option<i64>,
+    pub(super) oldest_age_seconds: Option<i64>,
 }
 
 /// Something that a person should look at.
 #[derive(Debug, PartialEq, Eq, Object)]
 #[oai(rename = "HealthReason")]
 pub(super) struct ReasonItem {
-    /// `store_failing`, `dead_letters`, `inbox_old`, `outbox_old`, `breaker_open`, `channel_stopped`,
-    /// `webhooks_refused` or `channel_silent`.
-    code: String,
-    detail: String,
+    /// `store_failing`, `route_held`, `no_route`, `inbox_old`, `outbox_old`, `inbox_waiting`, `outbox_waiting`,
+    /// `dead_letters`, `breaker_open`, `channel_stopped`, `webhooks_refused` or `channel_silent`.
+    pub(super) code: String,
+    pub(super) detail: String,
 }
 
 /// A circuit breaker: while it is open, nothing is asked of what does not work anyway.
@@ -105,6 +105,25 @@ struct QueueHealthReport {
     outbox: Option<QueueHealth>,
     dead_letters: Option<i64>,
     breakers: Vec<BreakerItem>,
+    /// Phone number ids that webhooks named and that are no channel here, the last ones since the router began, newest
+    /// first, 20 at most. Nobody answers those people.
+    foreign_numbers: Vec<ForeignNumber>,
+}
+
+/// A number that is no channel.
+#[derive(Debug, Object)]
+struct ForeignNumber {
+    phone_number_id: String,
+    /// Messages, statuses and other news for it.
+    items: u64,
+    last_seen_at: String,
+}
+
+impl From<ForeignView> for ForeignNumber {
+    fn from(view: ForeignView) -> Self {
+        let ForeignView { phone_number_id, items, last_at } = view;
+        Self { phone_number_id, items, last_seen_at: written(last_at) }
+    }
 }
 
 impl QueueHealth {
@@ -113,72 +132,30 @@ impl QueueHealth {
         let oldest_age_seconds = oldest_at.map(|at| (now - at).max(0) / 1_000_000);
         Self { ready, in_progress, delayed, oldest_age_seconds }
     }
-
-    /// What waits for a time is as old as it has to be.
-    fn is_old(&self) -> bool {
-        self.ready > 0 && self.oldest_age_seconds.is_some_and(|age| age > OLD_SECONDS)
-    }
 }
 
 impl QueueHealthReport {
     /// `queues` is `None` when the store does not answer.
     fn of(
         queues: Option<QueuesView>,
-        store_fails: bool,
-        channels: &[ChannelHealth],
-        breakers: Vec<BreakerView>,
+        known: Known<'_>,
+        foreign_numbers: Vec<ForeignNumber>,
         now: Micros,
     ) -> Self {
-        let mut reasons = Vec::new();
-        let mut reason =
-            |code: &str, detail: String| reasons.push(ReasonItem { code: code.to_owned(), detail });
-        if store_fails || queues.is_none() {
-            reason(
-                "store_failing",
-                "the database takes no writes or does not answer, the log says why".to_owned(),
-            );
-        }
         let inbox = queues.map(|queues| QueueHealth::of(queues.inbox, now));
         let outbox = queues.map(|queues| QueueHealth::of(queues.outbox, now));
-        for (code, queue) in [("inbox_old", &inbox), ("outbox_old", &outbox)] {
-            if queue.as_ref().is_some_and(QueueHealth::is_old) {
-                reason(
-                    code,
-                    format!("messages could be worked on and the oldest waits for over {OLD_SECONDS} s"),
-                );
-            }
-        }
         let dead_letters = queues.map(|queues| queues.dead_letters);
-        if let Some(count @ 1..) = dead_letters {
-            reason(
-                "dead_letters",
-                format!("{count} dead letters wait for somebody: GET /api/v1/dead-letters"),
-            );
-        }
-        for breaker in breakers.iter().filter(|breaker| breaker.state != BreakerState::Closed) {
-            let detail =
-                format!("the {} {} does not answer; it is asked now and then", breaker.kind, breaker.name);
-            reason("breaker_open", detail);
-        }
-        for channel in channels {
-            for condition in working::conditions(channel) {
-                if condition.status == Status::False {
-                    let code = match (condition.kind, condition.reason) {
-                        ("Sending", _) => "channel_stopped",
-                        (_, working::SIGNATURE_REFUSED) => "webhooks_refused",
-                        _ => "channel_silent",
-                    };
-                    reason(code, format!("{}: {}", channel.channel, condition.message));
-                }
-            }
-        }
-        let status = match &reasons[..] {
-            [] => HealthStatus::Ok,
-            reasons if reasons.iter().any(|reason| reason.code == "store_failing") => HealthStatus::Down,
-            _ => HealthStatus::Degraded,
+        let unanswered = queues.is_none().then(|| "the database does not answer".to_owned());
+        let known = Known {
+            store_fails: known.store_fails.or(unanswered),
+            inbox: inbox.as_ref(),
+            outbox: outbox.as_ref(),
+            dead_letters,
+            ..known
         };
-        let breakers = breakers.into_iter().map(BreakerItem::from).collect();
-        Self { status, reasons, inbox, outbox, dead_letters, breakers }
+        let reasons = reasons(&known);
+        let breakers = known.breakers.iter().cloned().map(BreakerItem::from).collect();
+        Self { status: status(&reasons), reasons, inbox, outbox, dead_letters, breakers, foreign_numbers }
     }
 }
 
@@ -193,7 +170,13 @@ impl Example for QueueHealthReport {
             since: None,
             probe_at: None,
         };
-        Self::of(Some(queues), false, &[], vec![breaker], 4_000_000)
+        let foreign = ForeignNumber {
+            phone_number_id: "106540352242999".to_owned(),
+            items: 3,
+            last_seen_at: written(0),
+        };
+        let known = Known { breakers: &[breaker], ..Known::default() };
+        Self::of(Some(queues), known, vec![foreign], 4_000_000)
     }
 }
 
@@ -216,7 +199,8 @@ impl Reasons for Monitoring {
 impl MonitoringApi {
     /// How are the queues?
     ///
-    /// `degraded` when there are dead letters, when work that could be done waits for over a minute, when a circuit
+    /// `degraded` when there are dead letters, when messages wait for over a minute, when a route that can't be used
+    /// keeps its messages, when a circuit
     /// breaker is not closed, when Meta refuses all sends of a channel, when all webhooks of a channel are
     /// refused because of their signature (`CHANNEL_REFUSED_AFTER`), or when a channel is silent for unusually long
     /// (`CHANNEL_SILENT_AFTER`). `down` when the store fails. While too many
@@ -224,12 +208,21 @@ impl MonitoringApi {
     #[oai(path = "/monitoring/queue/health", method = "get", operation_id = "getQueueHealth")]
     async fn queue_health(&self, _reader: Reader) -> Result<QueueHealthAnswer, Refused<Monitoring>> {
         let Ok(engine) = self.desk.engine() else {
-            let report = QueueHealthReport::of(None, true, &[], Vec::new(), now());
+            let report = QueueHealthReport::of(None, Known::default(), Vec::new(), now());
             return Ok(QueueHealthAnswer::Down(Json(report)));
         };
         let queues = engine.store().queues().await.ok();
         let (channels, breakers) = (engine.channels_health(), engine.breakers_view());
-        let report = QueueHealthReport::of(queues, engine.store_is_failing(), &channels, breakers, now());
+        let known = Known {
+            store_fails: engine.store_failure(),
+            breakers: &breakers,
+            channels: &channels,
+            held: held(&self.config.compiled.borrow()),
+            without_route: without_route(&self.table.load()),
+            ..Known::default()
+        };
+        let foreign = engine.foreign_numbers().into_iter().map(ForeignNumber::from).collect();
+        let report = QueueHealthReport::of(queues, known, foreign, now());
         Ok(match report.status {
             HealthStatus::Down => QueueHealthAnswer::Down(Json(report)),
             _ => QueueHealthAnswer::Taking(Json(report)),
@@ -241,45 +234,19 @@ impl MonitoringApi {
 mod tests {
     use super::*;
 
-    fn queues(ready: i64, delayed: i64, oldest_at: Option<Micros>, dead_letters: i64) -> QueuesView {
-        let inbox = QueueView { ready, in_progress: 0, delayed, oldest_at };
-        QueuesView { inbox, outbox: QueueView::default(), dead_letters }
-    }
-
-    fn breaker(state: BreakerState) -> BreakerView {
-        BreakerView { kind: "backend", name: "shop".into(), state, since: None, probe_at: None }
-    }
-
     #[test]
-    fn the_status_follows_from_the_reasons() {
-        use BreakerState::{Closed, HalfOpen, Open};
-        const NOW: Micros = 1_000_000_000;
-        for (view, fails, state, status, codes) in [
-            (Some(queues(0, 0, None, 0)), false, Closed, HealthStatus::Ok, &[][..]),
-            (Some(queues(5, 0, Some(NOW - 60_000_000), 0)), false, Closed, HealthStatus::Ok, &[]),
-            (
-                Some(queues(5, 0, Some(NOW - 61_000_000), 0)),
-                false,
-                Closed,
-                HealthStatus::Degraded,
-                &["inbox_old"],
-            ),
-            (Some(queues(0, 5, Some(0), 0)), false, Closed, HealthStatus::Ok, &[]),
-            (Some(queues(0, 0, None, 1)), false, Closed, HealthStatus::Degraded, &["dead_letters"]),
-            (Some(queues(0, 0, None, 0)), false, Open, HealthStatus::Degraded, &["breaker_open"]),
-            (Some(queues(0, 0, None, 0)), false, HalfOpen, HealthStatus::Degraded, &["breaker_open"]),
-            (
-                Some(queues(0, 0, None, 2)),
-                true,
-                Closed,
-                HealthStatus::Down,
-                &["store_failing", "dead_letters"],
-            ),
-            (None, false, Closed, HealthStatus::Down, &["store_failing"]),
+    fn a_store_that_does_not_answer_or_fails_is_down() {
+        for (queues, fails, expected) in [
+            (None, None, Some("the database does not answer")),
+            (None, Some("the disk is full"), Some("the disk is full")),
+            (Some(QueuesView::default()), Some("the disk is full"), Some("the disk is full")),
+            (Some(QueuesView::default()), None, None),
         ] {
-            let report = QueueHealthReport::of(view, fails, &[], vec![breaker(state)], NOW);
-            let found: Vec<_> = report.reasons.iter().map(|reason| reason.code.as_str()).collect();
-            assert_eq!((report.status, &found[..]), (status, codes), "{view:?}");
+            let known = Known { store_fails: fails.map(str::to_owned), ..Known::default() };
+            let report = QueueHealthReport::of(queues, known, Vec::new(), 0);
+            let said = report.reasons.first().map(|reason| reason.detail.as_str());
+            let status = if expected.is_some() { HealthStatus::Down } else { HealthStatus::Ok };
+            assert_eq!((report.status, said), (status, expected));
         }
     }
 }

@@ -236,12 +236,13 @@ impl WebhookApi {
         if let Some(trace) = ids.trace() {
             delivery.trace_by(trace.context);
         }
-        if foreign > 0 {
-            self.metrics.foreign.inc_by(foreign as u64);
+        if foreign.items() > 0 {
+            self.metrics.foreign.inc_by(foreign.items() as u64);
+            self.intake.foreign(&foreign);
             tracing::warn!(
                 request_id,
                 trace_id,
-                items = foreign,
+                items = foreign.items(),
                 "webhook has items for a phone number that is no channel of this router"
             );
         }

@@ -15,9 +15,9 @@ impl Engine {
         &*self.store
     }
 
-    /// The store refused the last write.
-    pub fn store_is_failing(&self) -> bool {
-        self.store_check.is_failing()
+    /// Why the store refused the last write, if it did.
+    pub fn store_failure(&self) -> Option<String> {
+        self.store_check.why()
     }
 
     /// Stores a message and starts to send it. The claim in the answer is always taken up already.

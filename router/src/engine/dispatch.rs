@@ -39,7 +39,7 @@ impl Engine {
                 let error = format!("no route names the channel {}", lane.channel);
                 return (self.missing(item, error), None);
             }
-            self.metrics.unrouted.inc();
+            self.metrics.unrouted.with_label_values(&[&*lane.channel]).inc();
             return (Step::Done(Outcome::NotAnswered { reason: "unrouted" }), None);
         };
         if rule.is_held {

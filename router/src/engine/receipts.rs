@@ -188,11 +188,14 @@ impl Engine {
             // What was never shown is not there.
             let _ = gauge.remove_label_values(&[&*gone]);
             self.metrics.signatures.forget(&gone);
+            let _ = self.metrics.unrouted.remove_label_values(&[&*gone]);
         }
         for channel in table.channels() {
             // Whatever is shown is known, so that it is forgotten with its channel.
             self.receipts.note(&channel.name, |_| ());
             self.metrics.signatures.show(&channel.name);
+            // From zero on, as well.
+            self.metrics.unrouted.with_label_values(&[&*channel.name]);
             if let Some(at) = self.receipts.last(&channel.name).message {
                 gauge.with_label_values(&[&*channel.name]).set(at as f64 / 1e6);
             }

@@ -9,6 +9,7 @@ use whatsapp::{
     webhook::{Echo, Item, ItemKind, Webhook},
 };
 
+use super::ForeignItems;
 use crate::{
     clock::micros,
     routing::{Channel, Table},
@@ -23,7 +24,7 @@ use crate::{
 pub struct Plan {
     pub delivery: Delivery,
     /// Items of phone numbers that are no channel of ours.
-    pub foreign: usize,
+    pub foreign: ForeignItems,
     /// Items of channels that are configured and can't be used yet: Meta has to send them again.
     pub awaited: usize,
     /// Messages that name no sender, or that can't be read: kept as events, never answered.
@@ -42,7 +43,7 @@ pub fn plan(webhook: Webhook<'_>, body: Bytes, table: &Table, received_at: Micro
         channels: Vec::new(),
         trace: None,
     };
-    let mut plan = Plan { delivery, foreign: 0, awaited: 0, unanswerable: 0 };
+    let mut plan = Plan { delivery, foreign: ForeignItems::default(), awaited: 0, unanswerable: 0 };
     for item in webhook.items {
         plan.add(&item, table, received_at);
     }
@@ -60,7 +61,7 @@ impl Plan {
                     return;
                 }
                 None => {
-                    self.foreign += 1;
+                    self.foreign.add(number);
                     return;
                 }
             },

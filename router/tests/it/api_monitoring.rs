@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     api_client::{call, get, send, text, until, with_keys},
-    harness::{PHONE_NUMBER_ID, faults, idle, replies, webhook},
+    harness::{PHONE_NUMBER_ID, envelope, faults, idle, replies, text_message, value, webhook},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,4 +80,21 @@ async fn monitoring_names_dead_letters_and_a_stopped_channel() {
     let limits = get(&stack, "/rate-limit/health").await;
     assert_eq!(limits.body["status"], "degraded");
     assert!(limits.body["channels"][0]["stopped"]["reason"].is_string(), "{}", limits.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_are_no_channel_are_found_with_a_key() {
+    let stack = with_keys().start().await.unwrap();
+    let mut foreign = value(json!({"messages": [text_message("15550100001", "wamid.1", "one"),
+        text_message("15550100001", "wamid.2", "two")]}));
+    foreign["metadata"]["phone_number_id"] = json!("999000111222333");
+    assert_eq!(stack.webhook(envelope(&[foreign])).await.unwrap().status, 200);
+    let health = get(&stack, "/monitoring/queue/health").await;
+    let numbers = &health.body["foreign_numbers"];
+    assert_eq!(
+        (&numbers[0]["phone_number_id"], &numbers[0]["items"], numbers.as_array().unwrap().len()),
+        (&json!("999000111222333"), &json!(2), 1),
+        "{numbers}"
+    );
+    assert!(numbers[0]["last_seen_at"].as_str().unwrap().starts_with("20"), "{numbers}");
 }

@@ -248,6 +248,14 @@ async fn what_a_route_can_not_take_yet_waits_for_it_and_is_answered_by_no_other(
     assert_eq!(echoed(&replies(&stack, 1).await[0].text), "hello", "what others said is answered");
     assert_eq!(metric(&stack, "whatsapp_router_config_routes_held").await, 1.0);
     assert_eq!(ask(&stack, "/api/v1/ledger").await["inbox"]["in_flight"], 2, "they wait, in their order");
+    let health = ask(&stack, "/monitoring/queue/health").await;
+    let held = &health["reasons"][0];
+    assert_eq!((&health["status"], &held["code"]), (&"degraded".into(), &"route_held".into()), "{health}");
+    let detail = held["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("the route before-all can't be used") && detail.contains("orders/signing"),
+        "{held}"
+    );
 
     fs::create_dir(secrets.path().join("orders")).unwrap();
     write(&secrets.path().join("orders"), "signing", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");

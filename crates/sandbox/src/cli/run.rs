@@ -34,6 +34,12 @@ pub(super) struct RunArguments {
     data: Option<PathBuf>,
 }
 
+/// The four are those that the stack takes out of a child's environment.
+pub(super) const HELP: &str = "\
+Settings of the router and the server in the environment count, but for what the sandbox decides itself: its addresses, the
+database, credentials for the simulator. WHATSAPP_VERIFY_TOKEN, WHATSAPP_APP_SECRET, SECRETS_DIR and ADMIN_LISTEN have no
+effect: /metrics and /health are on the main ports.";
+
 pub(super) fn main(arguments: RunArguments) -> ExitCode {
     let mut env = Env::from_process();
     if !env.is_set("LOG_LEVEL") {
