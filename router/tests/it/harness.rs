@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 /// Long enough for a slow machine; nothing waits for it in the usual course.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A `LOG_LEVEL` with which every library tells all it can; without their names some tell no more than warnings.
+pub(crate) const EVERYTHING: &str =
+    "trace,poem=trace,hyper=trace,hyper_util=trace,h2=trace,reqwest=trace,rustls=trace";
+
 pub(crate) const PHONE_NUMBER_ID: &str = "106540352242922";
 
 /// A stack that keeps its output for failures and is quick about what is usually slow.

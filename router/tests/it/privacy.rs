@@ -10,7 +10,8 @@ use serde_json::json;
 use crate::{
     collector::{Collector, Seen},
     harness::{
-        PATIENCE, builder, channel_object, envelope, faults, get, idle, now, text_message, value, webhook,
+        EVERYTHING, PATIENCE, builder, channel_object, envelope, faults, get, idle, now, text_message, value,
+        webhook,
     },
 };
 
@@ -76,12 +77,12 @@ async fn nothing_of_people_and_no_secret_is_in_logs_spans_or_metrics() {
             simulator.app_secret = SecretString::from(app);
             simulator.verify_token = SecretString::from(verify);
         })
-        .router_env("LOG_LEVEL", "trace")
+        .router_env("LOG_LEVEL", EVERYTHING)
         .router_env("LOG_FORMAT", "json")
         .router_env("ROUTER_API_KEYS", key)
         .router_env("WHATSAPP_ROUTER_SECRET_SIGNING_KEY", &*signing)
         .server_env("SERVER_SIGNING_SECRET", &*signing)
-        .server_env("LOG_LEVEL", "trace")
+        .server_env("LOG_LEVEL", EVERYTHING)
         .server_env("LOG_FORMAT", "json");
     for (name, value) in collector.env("grpc") {
         builder = builder.router_env(name, value.clone()).server_env(name, value);

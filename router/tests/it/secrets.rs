@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::{
     api_client::{KEY, OTHER_KEY, call},
-    harness::{PATIENCE, builder, echoed, get, replies, webhook},
+    harness::{EVERYTHING, PATIENCE, builder, echoed, get, replies, webhook},
 };
 
 /// Beside the file and then over it, as one should.
@@ -173,7 +173,7 @@ async fn no_secret_is_in_any_log_metric_or_answer() {
         .output(Output::Files(logs.path().to_owned()))
         .router_env("SECRETS_DIR", secrets.path().to_str().unwrap())
         .router_env("WHATSAPP_ROUTER_SECRET_SUPPORT_APP_SECRET", "hunter2-unused")
-        .router_env("LOG_LEVEL", "trace")
+        .router_env("LOG_LEVEL", EVERYTHING)
         .simulator(|options| {
             options.access_token = "hunter2-access-token-one".into();
             options.app_secret = "hunter2-app-secret-one".into();
