@@ -1,6 +1,19 @@
 //! Takes a webhook apart into its items, each with its exact JSON text. Whatever is not as documented is
 //! kept as far as it can be told apart, and never costs the items beside it.
 
+/// Declares objects of the envelope, of which every field is optional and keeps its text. Stands before the modules that
+/// use it, too.
+macro_rules! envelope {
+    ($($name:ident { $($field:ident),+ })+) => {
+        $(#[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct $name<'a> {
+            $(#[serde(borrow)]
+            $field: Option<&'a RawValue>,)+
+        })+
+    };
+}
+
 mod contacts;
 mod numbers;
 
@@ -77,18 +90,6 @@ pub struct Echo {
     pub message: InboundMessage,
     /// The phone number of the person it was written to.
     pub to: String,
-}
-
-/// Declares objects of the envelope, of which every field is optional and keeps its text.
-macro_rules! envelope {
-    ($($name:ident { $($field:ident),+ })+) => {
-        $(#[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct $name<'a> {
-            $(#[serde(borrow)]
-            $field: Option<&'a RawValue>,)+
-        })+
-    };
 }
 
 envelope! {

@@ -42,8 +42,8 @@ impl Last {
 /// Whose messages, those written on the phone among them, and whose other news a webhook brings.
 #[derive(Debug)]
 pub(super) struct Brought {
-    messages: BTreeSet<Arc<str>>,
-    anything: Vec<Arc<str>>,
+    /// Each with whether a message is among it.
+    channels: Vec<(Arc<str>, bool)>,
 }
 
 /// Whether webhooks come in.
@@ -71,11 +71,13 @@ pub struct ChannelHealth {
 impl Receipts {
     /// What has come in was stored.
     pub(super) fn stored(&self, brought: &Brought, at: Micros) {
-        for channel in &brought.messages {
-            self.note_message(channel, at);
-        }
-        for channel in &brought.anything {
-            self.note(channel, |last| last.webhook = last.webhook.max(Some(at)));
+        for (channel, with_message) in &brought.channels {
+            self.note(channel, |last| {
+                last.webhook = last.webhook.max(Some(at));
+                if *with_message {
+                    last.message = last.message.max(Some(at));
+                }
+            });
         }
     }
 
@@ -116,10 +118,16 @@ impl Receipts {
 
 impl Brought {
     pub(super) fn by(delivery: &mut Delivery) -> Self {
-        let messages = delivery.messages.iter().map(|message| &message.channel);
-        let echoes = delivery.echoes.iter().map(|echo| &echo.channel);
-        let messages = messages.chain(echoes).cloned().collect();
-        Self { messages, anything: std::mem::take(&mut delivery.channels) }
+        let channels = std::mem::take(&mut delivery.channels);
+        let with_message = |channel: &Arc<str>| {
+            delivery.messages.iter().any(|message| message.channel == *channel)
+                || delivery.echoes.iter().any(|echo| echo.channel == *channel)
+        };
+        let channels = channels.into_iter().map(|channel| {
+            let has_message = with_message(&channel);
+            (channel, has_message)
+        });
+        Self { channels: channels.collect() }
     }
 }
 
@@ -340,9 +348,8 @@ mod tests {
         let channel: Arc<str> = "a".into();
         assert_eq!(receipts.last("a").message, None);
         receipts.note_message(&channel, 5);
-        let messages = BTreeSet::from([channel.clone()]);
-        receipts.stored(&Brought { messages, anything: vec![channel.clone()] }, 3);
-        receipts.stored(&Brought { messages: BTreeSet::new(), anything: vec![channel] }, 7);
+        receipts.stored(&Brought { channels: vec![(channel.clone(), true)] }, 3);
+        receipts.stored(&Brought { channels: vec![(channel, false)] }, 7);
         let last = receipts.last("a");
         assert_eq!((last.message, last.webhook), (Some(5), Some(7)));
     }
@@ -358,7 +365,7 @@ mod tests {
             receipts.refused(std::slice::from_ref(&channel), at * MINUTE);
         }
         assert_eq!(judged(107 * MINUTE), Receiving::Refused { since: 100 * MINUTE });
-        let brought = Brought { messages: BTreeSet::new(), anything: vec![channel.clone()] };
+        let brought = Brought { channels: vec![(channel.clone(), false)] };
         receipts.stored(&brought, 108 * MINUTE);
         assert_eq!(judged(109 * MINUTE), Receiving::Yes);
         receipts.refused(&[channel], 109 * MINUTE);

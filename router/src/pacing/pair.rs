@@ -95,6 +95,7 @@ mod tests {
                 sent.push(now);
             }
             for (first, &from) in sent.iter().enumerate() {
+                // Every run of sends that begins here.
                 for (last, &to) in sent.iter().enumerate().skip(first) {
                     let most = i64::from(burst) + (to - from) / (6 * SECOND);
                     prop_assert!(i64::try_from(last - first + 1).unwrap() <= most);

@@ -8,26 +8,23 @@ use serde_json::Value;
 
 use crate::{
     api_client::{KEY, call, with_keys},
-    harness::{PATIENCE, PHONE_NUMBER_ID, channel_object, echoed, get, metric, replies, webhook},
+    harness::{
+        PATIENCE, PHONE_NUMBER_ID, channel_object, echoed, get, metric, replies, route_object, webhook,
+    },
 };
 
 /// The first rule takes what begins with `order`.
 fn routes(orders: &str, rest: &str) -> String {
-    format!(
+    let rules = format!(
         "
-apiVersion: whatsapp-router.dev/v1alpha1
-kind: Route
-metadata: {{name: shop}}
-spec:
-  channelRefs: [{{name: support}}]
-  rules:
-    - name: orders
-      matches: [{{text: {{type: Prefix, value: order}}}}]
-      backends: [{{url: \"{orders}\"}}]
-    - name: default
-      backends: [{{url: \"{rest}\"}}]
+- name: orders
+  matches: [{{text: {{type: Prefix, value: order}}}}]
+  backends: [{{url: \"{orders}\"}}]
+- name: default
+  backends: [{{url: \"{rest}\"}}]
 "
-    )
+    );
+    route_object("shop", "support", &rules)
 }
 
 /// As an editor does it: the file is there as a whole or not at all.

@@ -46,6 +46,21 @@ spec:
     )
 }
 
+/// A route of the channel, as a file of `CONFIG_DIR`. `rules` is the list of its rules, as YAML that begins at the margin.
+pub(crate) fn route_object(name: &str, channel: &str, rules: &str) -> String {
+    let rules: String = rules.trim().lines().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "
+apiVersion: whatsapp-router.dev/v1alpha1
+kind: Route
+metadata: {{name: {name}}}
+spec:
+  channelRefs: [{{name: {channel}}}]
+  rules:
+{rules}"
+    )
+}
+
 pub(crate) async fn start() -> Stack {
     builder().start().await.unwrap()
 }

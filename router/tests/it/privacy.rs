@@ -10,8 +10,8 @@ use serde_json::json;
 use crate::{
     collector::{Collector, Seen},
     harness::{
-        EVERYTHING, PATIENCE, builder, channel_object, envelope, faults, get, idle, now, text_message, value,
-        webhook,
+        EVERYTHING, PATIENCE, builder, channel_object, envelope, faults, get, idle, now, route_object,
+        text_message, value, webhook,
     },
 };
 
@@ -40,24 +40,18 @@ const SECRETS: [&str; 5] = [
 const REFUSED: &str = "powidltascherl";
 
 fn write_objects(folder: &Path, server: &str, simulator: &str) {
-    let route = format!(
+    let rules = format!(
         "
-apiVersion: whatsapp-router.dev/v1alpha1
-kind: Route
-metadata: {{name: all}}
-spec:
-  channelRefs: [{{name: default}}]
-  rules:
-    - name: refused
-      matches: [{{text: {{type: Prefix, value: {REFUSED}}}}}]
-      backends: [{{url: \"{simulator}\"}}]
-    - name: default
-      backends: [{{url: \"{server}\"}}]
-      signingSecretRef: {{name: signing, key: key}}
+- name: refused
+  matches: [{{text: {{type: Prefix, value: {REFUSED}}}}}]
+  backends: [{{url: \"{simulator}\"}}]
+- name: default
+  backends: [{{url: \"{server}\"}}]
+  signingSecretRef: {{name: signing, key: key}}
 "
     );
     let new = folder.join(".routes.yaml.new");
-    std::fs::write(&new, route).unwrap();
+    std::fs::write(&new, route_object("all", "default", &rules)).unwrap();
     std::fs::rename(new, folder.join("routes.yaml")).unwrap();
 }
 

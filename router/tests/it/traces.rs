@@ -7,7 +7,9 @@ use serde_json::json;
 
 use crate::{
     collector::{Collector, Seen, by_trace, the, tree},
-    harness::{PATIENCE, builder, channel_object, faults, get, metric, query, replies, webhook},
+    harness::{
+        PATIENCE, builder, channel_object, faults, get, metric, query, replies, route_object, webhook,
+    },
 };
 
 const ROUTER: &str = "whatsapp-router";
@@ -299,21 +301,15 @@ async fn the_blue_ticks_are_told_under_the_message_that_was_read() {
     // Nobody listens on the port of a listener that is gone.
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let route = format!(
+    let rules = format!(
         "
-apiVersion: whatsapp-router.dev/v1alpha1
-kind: Route
-metadata: {{name: shop}}
-spec:
-  channelRefs: [{{name: support}}]
-  rules:
-    - name: default
-      markRead: OnReceive
-      backends: [{{url: \"http://{gone}\"}}]
+- name: default
+  markRead: OnReceive
+  backends: [{{url: \"http://{gone}\"}}]
 "
     );
     std::fs::write(folder.path().join("channel.yaml"), channel_object("support")).unwrap();
-    std::fs::write(folder.path().join("route.yaml"), route).unwrap();
+    std::fs::write(folder.path().join("route.yaml"), route_object("shop", "support", &rules)).unwrap();
     let collector = Collector::start().await;
     let stack = traced(builder().config_dir(folder.path()), &collector, "grpc").start().await.unwrap();
     stack.webhook(webhook(&[("15550100001", "wamid.1", "hello")])).await.unwrap();

@@ -38,7 +38,8 @@ fn status_kib(status: &str, name: &str) -> u64 {
     line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or_default()
 }
 
-/// utime and stime: fields 14 and 15, counted after the name, which may contain anything.
+/// utime and stime: fields 14 and 15 (proc(5)). Counted after the name, which is the second and may contain anything, so
+/// eleven stand before them.
 fn cpu_ticks(stat: &str) -> u64 {
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()

@@ -148,6 +148,7 @@ impl<'e> Tokens<'e> {
 fn text_length(rest: &str) -> usize {
     let mut escaped = false;
     let quote = rest.chars().next();
+    // Without the quote that opens it.
     for (at, c) in rest.char_indices().skip(1) {
         if !escaped && Some(c) == quote {
             return at + 1;

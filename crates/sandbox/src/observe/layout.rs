@@ -39,6 +39,7 @@ pub(super) fn problems(dashboard: &Value) -> Vec<String> {
     }
     for group in std::iter::once(&panels).chain(&folded) {
         for (at, one) in group.iter().enumerate() {
+            // Each pair once.
             for other in group.iter().skip(at + 1).filter(|other| overlap(one, other)) {
                 wrong.push(format!("panels {} and {} overlap", one["title"], other["title"]));
             }

@@ -51,6 +51,7 @@ impl Check {
 fn filled(name: &str, query: &str) -> Result<String, String> {
     let filled = VARIABLES.iter().fold(query.to_owned(), |query, (name, value)| query.replace(name, value));
     let is_unknown = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '{');
+    // What stands before the first one follows none.
     if filled.split('$').skip(1).any(is_unknown) {
         return Err(format!("{name}: {query} has a variable that the test does not know"));
     }
@@ -59,6 +60,7 @@ fn filled(name: &str, query: &str) -> Result<String, String> {
 
 /// The names that follow each `mark` in a text.
 fn named<'t>(text: &'t str, mark: &'t str) -> impl Iterator<Item = String> + 't {
+    // What stands before the first one follows none.
     text.split(mark).skip(1).map(|rest| {
         let name = rest.trim_start();
         let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());

@@ -95,6 +95,7 @@ pub(super) fn account() -> Result<Option<Account>, Unavailable> {
 
 fn user(passwd: &str, name: &str) -> Option<Account> {
     let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
+    // After the name and the password (passwd(5)).
     let mut numbers = line.split(':').skip(2);
     Some(Account { uid: numbers.next()?.parse().ok()?, gid: numbers.next()?.parse().ok()? })
 }

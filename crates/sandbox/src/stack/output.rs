@@ -61,6 +61,7 @@ impl Lines {
     fn last(&self, count: usize) -> String {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let skipped = lines.len().saturating_sub(count);
+        // Those before the last `count`.
         lines.iter().skip(skipped).fold(String::new(), |all, line| all + line + "\n")
     }
 }

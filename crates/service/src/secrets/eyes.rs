@@ -46,6 +46,7 @@ impl Eyes {
     /// Looking again at what is looked at already costs nothing, and a folder that was replaced is a new one.
     pub(super) fn look(&mut self, folders: &[PathBuf]) {
         let Some(watcher) = &mut self.watcher else { return };
+        // The first ancestor is the folder itself.
         let nearest = self.folder.ancestors().skip(1).find(|ancestor| ancestor.is_dir());
         let all =
             nearest.into_iter().chain([self.folder.as_path()]).chain(folders.iter().map(PathBuf::as_path));

@@ -12,18 +12,6 @@ use serde_json::{Deserializer, value::RawValue};
 use super::OBJECT;
 use crate::raw::{given, text};
 
-/// Declares objects of the envelope; one that has a field twice is odd.
-macro_rules! envelope {
-    ($($name:ident { $($field:ident),+ })+) => {
-        $(#[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct $name<'a> {
-            $(#[serde(borrow)]
-            $field: Option<&'a RawValue>,)+
-        })+
-    };
-}
-
 envelope! {
     Body { object, entry }
     Entry { changes }
@@ -48,6 +36,7 @@ pub fn each_number(body: &[u8], mut each: impl FnMut(&str) -> ControlFlow<()>) {
     });
 }
 
+/// As [`crate::raw::fields`], which makes room for the names of an object that has one twice; here that is odd.
 fn fields<'a, T: Deserialize<'a> + Default>(raw: Option<&'a RawValue>) -> T {
     raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }

@@ -125,6 +125,7 @@ fn place(of: &SecretKeyRef) -> String {
 
 fn look_up(secrets: &Secrets, of: &SecretKeyRef, purpose: Use) -> Result<Values, Unusable> {
     let current = secrets.get(&of.name, &of.key).ok_or(Unusable::Missing)?;
+    // The first valid one is the current one.
     let older = secrets.valid(&of.name, &of.key).into_iter().skip(1);
     Ok(Values {
         current: usable(&current, purpose)?,

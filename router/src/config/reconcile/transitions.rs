@@ -41,30 +41,30 @@ fn is_wrong(condition: &Condition) -> bool {
     condition.status == Status::False || condition.reason == Reason::Shadowed
 }
 
+/// A line at a level, which tracing wants to know when it is compiled.
+macro_rules! trouble {
+    ($level:ident, $report:ident, $condition:ident) => {
+        tracing::$level!(
+            object = %$report.id,
+            origin = %$report.origin,
+            condition = $condition.kind.as_str(),
+            status = $condition.status.as_str(),
+            reason = $condition.reason.as_str(),
+            "{}: {}",
+            $report.id,
+            $condition.message
+        )
+    };
+}
+
 pub(super) fn log(source: SourceKind, before: Option<&Compiled>, now: &Compiled) {
     for news in news(before, now) {
         match news {
             // Messages wait until somebody mends it.
-            News::Trouble(report, condition) if condition.reason == Reason::MessagesWait => tracing::error!(
-                object = %report.id,
-                origin = %report.origin,
-                condition = condition.kind.as_str(),
-                status = condition.status.as_str(),
-                reason = condition.reason.as_str(),
-                "{}: {}",
-                report.id,
-                condition.message
-            ),
-            News::Trouble(report, condition) => tracing::warn!(
-                object = %report.id,
-                origin = %report.origin,
-                condition = condition.kind.as_str(),
-                status = condition.status.as_str(),
-                reason = condition.reason.as_str(),
-                "{}: {}",
-                report.id,
-                condition.message
-            ),
+            News::Trouble(report, condition) if condition.reason == Reason::MessagesWait => {
+                trouble!(error, report, condition);
+            }
+            News::Trouble(report, condition) => trouble!(warn, report, condition),
             News::Good(report) => {
                 tracing::info!(object = %report.id, origin = %report.origin, "{} is in use", report.id);
             }
