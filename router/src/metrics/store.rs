@@ -12,6 +12,9 @@ const COMMIT_BUCKETS: [f64; 14] =
 /// Calls that share a commit; 512 is the most.
 const BATCH_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
+/// A call finds a connection at once, or others read.
+const WAIT_BUCKETS: [f64; 9] = [0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0];
+
 /// Handles to it all. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct StoreMetrics {
@@ -19,6 +22,7 @@ pub struct StoreMetrics {
     batches: HistogramVec,
     failures: IntCounterVec,
     connections: IntGaugeVec,
+    read_waits: Histogram,
 }
 
 /// The handles of one writer, which commits again and again.
@@ -58,6 +62,11 @@ impl StoreMetrics {
                 "Open connections to the database, by what they are for (writing, asking, listening)",
                 &["purpose"],
             ),
+            read_waits: metrics.histogram(
+                "store_read_wait_seconds",
+                "Time that a call that only reads waited for a connection to the database",
+                &WAIT_BUCKETS,
+            ),
         }
     }
 
@@ -73,6 +82,11 @@ impl StoreMetrics {
             batches: self.batches.with_label_values(&[name]),
             failures: self.failures.with_label_values(&[name]),
         }
+    }
+
+    /// A call that reads has a connection now.
+    pub(crate) fn may_read(&self, waited: Duration) {
+        self.read_waits.observe(waited.as_secs_f64());
     }
 
     /// Counts a connection as long as what this gives is kept.

@@ -132,10 +132,11 @@ impl SqliteStore {
             clock,
             metrics: metrics.writer("sqlite"),
         };
+        let open = metrics.connected("writing");
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || {
-                let _exclusive = exclusive;
+                let _until_the_end = (exclusive, open);
                 // Without a writer nothing works any more, and the next start goes on with everything.
                 if std::panic::catch_unwind(AssertUnwindSafe(|| writer.run(&receiver))).is_err() {
                     tracing::error!("the thread that writes has failed, the process ends");
@@ -157,7 +158,7 @@ impl SqliteStore {
         };
         // Joined in this order: the second lives as long as anybody can still send to it.
         let threads = Mutex::new(vec![checkpoints, thread]);
-        let readers = Readers::new(&path);
+        let readers = Readers::new(&path, metrics);
         Ok(Self { calls, gauges, readers, threads, clock, stop_checkpoints: Some(stop_checkpoints) })
     }
 

@@ -202,6 +202,18 @@ async fn a_stopped_channel_is_told_for_replies_and_for_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_room_for_replies_is_told_of_the_message_that_waits_for_it() {
+    let full = [("WHATSAPP_ACCESS_TOKEN", "revoked"), ("QUEUE_MAX_ITEMS", "1")];
+    let builder = full.into_iter().fold(at_info(), |builder, (name, value)| builder.router_env(name, value));
+    let stack = builder.start().await.unwrap();
+    let [first] = say(&stack, webhook(&[(PERSON, "wamid.1", "one")])).await;
+    ended(&stack, &first, "message waits").await;
+    let [second] = say(&stack, webhook(&[("15550100002", "wamid.2", "two")])).await;
+    let waits = ended(&stack, &second, "message waits").await;
+    assert_eq!((&waits[1]["reason"], &waits[1]["queue"]), (&json!("outbox_full"), &json!("inbox")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_is_not_called_is_told_for_what_waits_and_for_what_comes() {
     let mut stack = at_info().start().await.unwrap();
     stack.kill_server().await.unwrap();

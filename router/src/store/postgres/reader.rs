@@ -1,6 +1,9 @@
 //! A connection for looking: what the API is shown never waits behind what is written.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
@@ -30,7 +33,9 @@ impl Reader {
         F: for<'s> Fn(&'s Session) -> BoxFuture<'s, Result<T, Failure>> + Send + Sync,
     {
         for last in [false, true] {
+            let began = Instant::now();
             let session = self.session().await?;
+            self.connector.metrics().may_read(began.elapsed());
             let asked = tokio::time::timeout(PATIENCE, ask(&session)).await;
             let error = match asked {
                 Ok(Ok(value)) => return Ok(value),

@@ -4,13 +4,16 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use crate::store::StoreError;
+use crate::{
+    metrics::{OpenConnection, StoreMetrics},
+    store::StoreError,
+};
 
 /// Calls that read at the same time; others wait for their turn.
 const READERS: usize = 2;
@@ -22,15 +25,23 @@ const CACHE: i64 = 4_096;
 pub(super) struct Readers {
     path: PathBuf,
     turns: Arc<Semaphore>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Mutex<Vec<Reader>>>,
+    metrics: StoreMetrics,
+}
+
+#[derive(Debug)]
+struct Reader {
+    connection: Connection,
+    _open: OpenConnection,
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &Path, metrics: &StoreMetrics) -> Self {
         Self {
             path: path.to_owned(),
             turns: Arc::new(Semaphore::new(READERS)),
             idle: Arc::new(Mutex::new(Vec::with_capacity(READERS))),
+            metrics: metrics.clone(),
         }
     }
 
@@ -38,19 +49,21 @@ impl Readers {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let asked = Instant::now();
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
-        let (path, idle) = (self.path.clone(), self.idle.clone());
+        self.metrics.may_read(asked.elapsed());
+        let (path, idle, metrics) = (self.path.clone(), self.idle.clone(), self.metrics.clone());
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let waiting = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let connection = match waiting {
-                Some(connection) => connection,
-                None => open(&path)?,
+            let reader = match waiting {
+                Some(reader) => reader,
+                None => Reader { connection: open(&path)?, _open: metrics.connected("asking") },
             };
-            let transaction = connection.unchecked_transaction()?;
+            let transaction = reader.connection.unchecked_transaction()?;
             let result = work(&transaction)?;
             transaction.finish()?;
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
             Ok(result)
         });
         match done.await {
