@@ -7,7 +7,7 @@ use poem::Request;
 use poem_openapi::{ApiResponse, OpenApi, Tags, payload::Json};
 use prometheus::IntCounter;
 use service::{
-    http::{Problem, RequestId, RequestTrace, request_id::is_identifier},
+    http::{Problem, RequestFacts, RequestTrace, request_id::is_identifier},
     metrics::Metrics,
     signing::{self, Signer},
 };
@@ -122,8 +122,9 @@ fn log(request: &Request, answered: bool) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
-    let request_id = request.data::<RequestId>().map(RequestId::as_str);
+    let facts = RequestFacts::of(request);
+    let request_id = facts.map(|facts| facts.id().as_str());
     let correlation_id = request.header("x-correlation-id").filter(|id| is_identifier(id.as_bytes()));
-    let trace_id = request.data::<RequestTrace>().and_then(RequestTrace::trace_id);
+    let trace_id = facts.and_then(RequestFacts::trace).and_then(RequestTrace::trace_id);
     tracing::info!(request_id, trace_id, correlation_id, answered, "message processed");
 }

@@ -12,7 +12,7 @@ pub mod routes;
 pub mod settings;
 
 pub use docs::Docs;
-pub use edge::{Edge, RequestTrace, Told, Trust};
+pub use edge::{Edge, RequestFacts, RequestTrace, Trust};
 pub use listener::{BindError, Listener, serve};
 pub use problem::Problem;
 pub use request_id::RequestId;

@@ -1,6 +1,7 @@
 //! Traces in the form of OpenTelemetry, without its SDK: a span is written down once, when it has ended, so that one
 //! span can begin in one process and end in another, and what is not sampled costs nothing.
 
+mod attributes;
 mod batch;
 mod callee;
 mod encode;
@@ -15,11 +16,12 @@ mod span;
 mod tracer;
 
 pub use self::{
+    attributes::{Attributes, Value},
     callee::Callee,
     ids::{SpanContext, SpanId, TraceId},
     sampler::Sampler,
     settings::{Protocol, TelemetrySettings},
-    span::{Kind, Span, Value},
+    span::{Kind, Span},
     tracer::{Telemetry, TelemetryError, Tracer},
 };
 

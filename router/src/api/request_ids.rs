@@ -2,22 +2,22 @@
 
 use poem::Request;
 use service::{
-    http::{RequestId, RequestTrace, Told},
+    http::{RequestFacts, RequestId, RequestTrace},
     telemetry::TraceId,
 };
 use tracing::field::DisplayValue;
 
 /// By which a line is found that begins with an answer's headers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RequestIds<'r>(&'r Request);
+pub(super) struct RequestIds<'r>(Option<&'r RequestFacts>);
 
 impl<'r> RequestIds<'r> {
     pub(super) fn of(request: &'r Request) -> Self {
-        Self(request)
+        Self(RequestFacts::of(request))
     }
 
     pub(super) fn request_id(self) -> Option<&'r str> {
-        self.0.data::<RequestId>().map(RequestId::as_str)
+        self.0.map(RequestFacts::id).map(RequestId::as_str)
     }
 
     pub(super) fn trace_id(self) -> Option<DisplayValue<TraceId>> {
@@ -30,13 +30,13 @@ impl<'r> RequestIds<'r> {
     }
 
     pub(super) fn trace(self) -> Option<&'r RequestTrace> {
-        self.0.data()
+        self.0.and_then(RequestFacts::trace)
     }
 
     /// The handler has said why it refuses, with these ids.
     pub(super) fn told(self) {
-        if let Some(told) = self.0.data::<Told>() {
-            told.set();
+        if let Some(facts) = self.0 {
+            facts.told();
         }
     }
 }

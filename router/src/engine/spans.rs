@@ -6,7 +6,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use service::telemetry::{Callee, Kind, Span, SpanContext, SpanId, TraceId, Tracer, semconv};
+use service::telemetry::{Attributes, Callee, Kind, Span, SpanContext, SpanId, TraceId, Tracer, semconv};
+use uuid::Uuid;
 use whatsapp::client::SendError;
 
 use super::lane::Lane;
@@ -20,6 +21,9 @@ const OUTCOME: &str = "whatsapp_router.outcome";
 const REASON: &str = "whatsapp_router.reason";
 const BACKEND: &str = "whatsapp_router.backend";
 const ROUTE: &str = "whatsapp_router.route";
+/// What is done with a message of the inbox, and with one of the outbox.
+const PROCESS: &str = "process";
+const SEND: &str = "send";
 const ATTEMPTS: &str = "whatsapp_router.failed_attempts";
 
 /// Below the address of the Graph API. Which number it is, is not told.
@@ -32,8 +36,9 @@ const WAIT_WORTH_TELLING: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Spans {
     tracer: Tracer,
-    /// `sqlite` or `postgresql`.
-    database: &'static str,
+    database: Attributes,
+    processing: Attributes,
+    sending: Attributes,
 }
 
 /// A call that is being made, or a commit.
@@ -51,13 +56,21 @@ impl Begun {
     }
 
     fn span(&self, kind: Kind, name: &'static str) -> Span {
-        Span::new(self.context, kind, name, self.start).child_of(Some(self.parent))
+        Span::new(self.context, kind, [name], self.start).child_of(Some(self.parent))
     }
 }
 
 impl Spans {
+    /// `database`: `sqlite` or `postgresql`.
     pub(super) fn new(tracer: Tracer, database: &'static str) -> Self {
-        Self { tracer, database }
+        let [processing, sending] = [PROCESS, SEND].map(|operation| {
+            Attributes::default()
+                .with(semconv::MESSAGING_SYSTEM, "whatsapp")
+                .with(semconv::MESSAGING_OPERATION_NAME, operation)
+                .with(semconv::MESSAGING_OPERATION_TYPE, operation)
+        });
+        let database = Attributes::default().with(semconv::DB_SYSTEM_NAME, database);
+        Self { tracer, database, processing, sending }
     }
 
     /// Something that is done for an item begins now; `None` when the item is not sampled.
@@ -101,7 +114,6 @@ impl Spans {
     ) {
         let Some(call) = call else { return };
         let mut span = http(call.span(Kind::Client, "POST /process"), item.attempts, &backend.callee)
-            .with(semconv::URL_TEMPLATE, "/process")
             .with(BACKEND, &backend.name)
             .with(ROUTE, route)
             .with_some(semconv::HTTP_RESPONSE_STATUS_CODE, status)
@@ -129,7 +141,6 @@ impl Spans {
         };
         let call = call.span(Kind::Client, "POST /{version}/{phone_number_id}/messages");
         let span = http(call, failed_before, graph)
-            .with(semconv::URL_TEMPLATE, GRAPH_TEMPLATE)
             .with_some(semconv::HTTP_RESPONSE_STATUS_CODE, status)
             .failed_with(failure);
         self.tracer.record(span);
@@ -155,7 +166,7 @@ impl Spans {
         let Some(commit) = commit else { return };
         let span = commit
             .span(Kind::Client, operation)
-            .with(semconv::DB_SYSTEM_NAME, self.database)
+            .with_all(&self.database)
             .with(semconv::DB_OPERATION_NAME, operation)
             .with_some(semconv::MESSAGING_BATCH_MESSAGE_COUNT, messages)
             .failed_with(refused.then_some("store"));
@@ -174,18 +185,22 @@ impl Spans {
             },
             None => return,
         };
-        let (kind, operation) = match lane.lease.queue {
-            Queue::Inbox => (Kind::Consumer, "process"),
-            Queue::Outbox => (Kind::Producer, "send"),
+        let (kind, operation, common) = match lane.lease.queue {
+            Queue::Inbox => (Kind::Consumer, PROCESS, &self.processing),
+            Queue::Outbox => (Kind::Producer, SEND, &self.sending),
         };
-        let span = Span::new(context, kind, format!("{operation} {}", lane.channel), time(item.created_at))
+        let mut id = Uuid::encode_buffer();
+        let mut correlation = Uuid::encode_buffer();
+        let title = [operation, " ", &lane.channel];
+        let span = Span::new(context, kind, title, time(item.created_at))
             .until(time(now))
-            .with(semconv::MESSAGING_SYSTEM, "whatsapp")
-            .with(semconv::MESSAGING_OPERATION_NAME, operation)
-            .with(semconv::MESSAGING_OPERATION_TYPE, operation)
+            .with_all(common)
             .with(semconv::MESSAGING_DESTINATION_NAME, &lane.channel)
-            .with(semconv::MESSAGING_MESSAGE_ID, item.id.to_string())
-            .with(semconv::MESSAGING_MESSAGE_CONVERSATION_ID, item.correlation.to_string())
+            .with(semconv::MESSAGING_MESSAGE_ID, &*item.id.0.hyphenated().encode_lower(&mut id))
+            .with(
+                semconv::MESSAGING_MESSAGE_CONVERSATION_ID,
+                &*item.correlation.0.hyphenated().encode_lower(&mut correlation),
+            )
             .with(OUTCOME, name(outcome))
             .with_some(ATTEMPTS, (item.attempts > 0).then_some(item.attempts));
         let span = match cause {
@@ -197,7 +212,7 @@ impl Spans {
         };
         match outcome {
             Outcome::Dead(refusal) => self.tracer.record_failure(span.failed(refusal.reason)),
-            Outcome::NotAnswered { reason } => self.tracer.record(span.with(REASON, *reason)),
+            Outcome::NotAnswered { reason } => self.tracer.record(span.with(REASON, reason)),
             Outcome::Answered(_) | Outcome::Sent { .. } => self.tracer.record(span),
         }
     }

@@ -2,8 +2,8 @@
 //! wrong and gives every error the same shape.
 
 mod errors;
+mod facts;
 mod slow_body;
-mod told;
 mod trace;
 
 use std::{
@@ -28,7 +28,7 @@ use self::{
     trace::{Place, X_TRACE_ID, is_of_machines},
 };
 pub use self::{
-    told::Told,
+    facts::RequestFacts,
     trace::{RequestTrace, Trust},
 };
 use super::{Problem, RequestId, Routes, request_id::REQUEST_ID_HEADER, settings::Limits};
@@ -41,7 +41,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static(REQUEST_ID_HEADER);
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// The middleware; put it around the outermost endpoint with `.with(Edge::new(&metrics))`.
-/// Handlers find the [`RequestId`] with `request.data::<RequestId>()`.
+/// Handlers find what it knows of a request with [`RequestFacts::of`].
 #[derive(Debug, Clone)]
 pub struct Edge {
     metrics: HttpServerMetrics,
@@ -79,7 +79,7 @@ impl Edge {
         self
     }
 
-    /// Makes each request a span. Handlers find it with `request.data::<RequestTrace>()`.
+    /// Makes each request a span, which is one of its [`RequestFacts`].
     #[must_use]
     pub fn with_tracer(mut self, tracer: &Tracer, trust: Trust) -> Self {
         self.tracer = tracer.clone();
@@ -118,12 +118,9 @@ impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
         let active = self.edge.metrics.start();
         let id = RequestId::accept_or_generate(request.headers().get(&X_REQUEST_ID));
         let method = request.method().clone();
-        request.set_data(id.clone());
         let trace = RequestTrace::begin(&self.edge.tracer, self.edge.trust, &request);
-        if let Some(trace) = trace {
-            request.set_data(trace);
-        }
-        let told = Told::begin(&mut request);
+        let facts = RequestFacts::begin(&mut request, id, trace);
+        let id = facts.id();
         slow_body::watch(&mut request, self.edge.body_timeout);
 
         // A handler that panicked leaves nothing behind that this endpoint uses again.
@@ -134,23 +131,23 @@ impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
                 let route = response.extensions_mut().remove::<PathPattern>();
                 (response, route)
             }
-            Ok(Err(error)) => self.edge.answer_error(error, &id),
-            Err(_panic) => (error_response(Problem::internal(), &id), None),
+            Ok(Err(error)) => self.edge.answer_error(error, id),
+            Err(_panic) => (error_response(Problem::internal(), id), None),
         };
-        let trace_id = trace.and_then(|trace| trace.id(response.status()));
+        let trace_id = facts.trace().and_then(|trace| trace.id(response.status()));
         if response.status().is_client_error() || response.status().is_server_error() {
-            response = finish_error_response(response, &id, trace_id.as_ref()).await;
+            response = finish_error_response(response, id, trace_id.as_ref()).await;
         }
-        if let Some(trace_id) = &trace_id {
-            response.headers_mut().insert(X_TRACE_ID, trace_id.clone());
+        if let Some(trace_id) = trace_id {
+            response.headers_mut().insert(X_TRACE_ID, trace_id);
         }
         response.headers_mut().insert(X_REQUEST_ID, id.header().clone());
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
 
         let template = self.edge.template(route.as_ref());
         let route = template.map_or(UNMATCHED, |template| &**template);
-        self.edge.record(&method, route, &response, started, &id, &told);
-        if let Some(trace) = trace {
+        self.edge.record(&method, route, &response, started, &facts);
+        if let Some(trace) = facts.trace() {
             trace.record(&self.edge.tracer, &self.edge.place, &method, template, &response);
         }
         drop(active);
@@ -182,18 +179,17 @@ impl Edge {
         route: &str,
         response: &Response,
         started: Instant,
-        id: &RequestId,
-        told: &Told,
+        facts: &RequestFacts,
     ) {
         let status = response.status().as_u16();
         let duration = started.elapsed();
         self.metrics.observe(method, route, status, duration);
-        let (request_id, duration_ms) = (id.as_str(), duration.as_micros() as f64 / 1e3);
-        let trace_id = response.headers().get(X_TRACE_ID).and_then(|id| id.to_str().ok());
+        let (request_id, duration_ms) = (facts.id().as_str(), duration.as_micros() as f64 / 1e3);
+        let trace_id = facts.trace().and_then(|trace| trace.told_id(response.status()));
         match status {
             // Refusing is no failure of this process. Whoever probes comes again every few seconds, and what changed has a
             // line of its own.
-            503 if told.is_set() || is_of_machines(route) => {
+            503 if facts.is_told() || is_of_machines(route) => {
                 tracing::debug!(request_id, trace_id, %method, route, status, duration_ms, "request");
             }
             503 => tracing::warn!(request_id, trace_id, %method, route, status, duration_ms, "request"),

@@ -66,8 +66,12 @@ impl Batcher {
 
     async fn send(&mut self, batch: Batch) {
         let spans = batch.spans as u64;
-        let request = Bytes::from(self.envelope.around(&batch.bytes));
-        self.pending.give_back(batch);
+        let request = self.envelope.around(batch.list);
+        self.deliver(&request, spans).await;
+        self.pending.give_back(request);
+    }
+
+    async fn deliver(&mut self, request: &Bytes, spans: u64) {
         let mut waits = BACKOFF.iter();
         loop {
             let refused = match self.exporter.send(request.clone()).await {

@@ -3,7 +3,7 @@
 
 use std::{error::Error, time::Duration};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use reqwest::{
     Body, Client, Response, StatusCode,
@@ -79,11 +79,11 @@ impl Exporter {
         Ok(Self { http, url, protocol: endpoint.protocol, headers })
     }
 
-    /// Sends an encoded request. Gives the number of spans that the collector did not want.
-    pub(super) async fn send(&self, request: Bytes) -> Result<u64, Refused> {
-        let (kind, body) = match self.protocol {
-            Protocol::Http => ("application/x-protobuf", request),
-            Protocol::Grpc => ("application/grpc", framed(&request)),
+    /// Sends the body of a request, as the envelope has made it for the same protocol. Gives the number of spans that the collector did not want.
+    pub(super) async fn send(&self, body: Bytes) -> Result<u64, Refused> {
+        let kind = match self.protocol {
+            Protocol::Http => "application/x-protobuf",
+            Protocol::Grpc => "application/grpc",
         };
         let mut call =
             self.http.post(self.url.clone()).headers(self.headers.clone()).header(CONTENT_TYPE, kind);
@@ -96,15 +96,6 @@ impl Exporter {
             Protocol::Grpc => of_grpc(response).await,
         }
     }
-}
-
-/// Not compressed, and the length (gRPC over HTTP/2, "Length-Prefixed-Message").
-fn framed(request: &[u8]) -> Bytes {
-    let mut body = BytesMut::with_capacity(request.len() + 5);
-    body.put_u8(0);
-    body.put_u32(u32::try_from(request.len()).unwrap_or(u32::MAX));
-    body.put_slice(request);
-    body.freeze()
 }
 
 async fn of_http(response: Response) -> Result<u64, Refused> {
@@ -212,10 +203,5 @@ mod tests {
         for nonsense in [&[0xff; 20][..], b"\x0a", b"\x0a\x05\x08", b"no protobuf"] {
             assert_eq!(rejected(nonsense), 0);
         }
-    }
-
-    #[test]
-    fn a_frame_says_how_long_it_is() {
-        assert_eq!(&framed(b"abc")[..], b"\0\0\0\0\x03abc");
     }
 }

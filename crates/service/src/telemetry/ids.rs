@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// Names a trace; never all zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceId([u8; 16]);
@@ -46,9 +48,19 @@ impl SpanId {
 
 macro_rules! hexadecimal {
     ($kind:ty) => {
+        impl $kind {
+            fn hexadecimal<'a>(&self, room: &'a mut [u8; 32]) -> &'a str {
+                for (pair, byte) in room.chunks_exact_mut(2).zip(self.0) {
+                    pair[0] = DIGITS[usize::from(byte >> 4)];
+                    pair[1] = DIGITS[usize::from(byte & 15)];
+                }
+                std::str::from_utf8(&room[..2 * self.0.len()]).unwrap_or_default()
+            }
+        }
+
         impl fmt::Display for $kind {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(self.hexadecimal(&mut [0; 32]))
             }
         }
 
@@ -77,22 +89,33 @@ pub struct SpanContext {
 impl SpanContext {
     /// The value of a `traceparent` header (W3C Trace Context, version 00).
     pub fn traceparent(&self) -> String {
-        format!("00-{}-{}-0{}", self.trace, self.span, u8::from(self.sampled))
+        let mut text = String::with_capacity(55);
+        text.push_str("00-");
+        text.push_str(self.trace.hexadecimal(&mut [0; 32]));
+        text.push('-');
+        text.push_str(self.span.hexadecimal(&mut [0; 32]));
+        text.push_str(if self.sampled { "-01" } else { "-00" });
+        text
     }
 
     /// Reads a `traceparent` header; None when it is malformed, which means to start anew. Of a later version only
     /// what version 00 knows is read.
     pub fn from_traceparent(header: &str) -> Option<Self> {
-        let mut parts = header.split('-');
-        let [version, trace, span, flags] = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
-        let [version] = bytes::<1>(version)?;
-        let [flags] = bytes::<1>(flags)?;
-        if version == 0xff || (version == 0 && parts.next().is_some()) {
+        let [version, trace, span, flags] = [0..2, 3..35, 36..52, 53..55].map(|place| header.get(place));
+        let [version] = bytes::<1>(version?)?;
+        let [flags] = bytes::<1>(flags?)?;
+        let dashes = [2, 35, 52].iter().all(|at| header.as_bytes()[*at] == b'-');
+        let ends_well = match version {
+            0xff => false,
+            0 => header.len() == 55,
+            _ => matches!(header.as_bytes().get(55), None | Some(b'-')),
+        };
+        if !dashes || !ends_well {
             return None;
         }
         Some(Self {
-            trace: TraceId::from_bytes(bytes(trace)?)?,
-            span: SpanId::from_bytes(bytes(span)?)?,
+            trace: TraceId::from_bytes(bytes(trace?)?)?,
+            span: SpanId::from_bytes(bytes(span?)?)?,
             sampled: flags & 1 == 1,
         })
     }
@@ -100,19 +123,24 @@ impl SpanContext {
 
 /// Lower-case hexadecimal digits only, as the standard has it.
 fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+    const NONE: u8 = 0xff;
+    const VALUES: [u8; 256] = {
+        let mut values = [NONE; 256];
+        let mut value = 0;
+        while value < 16 {
+            values[DIGITS[value as usize] as usize] = value;
+            value += 1;
+        }
+        values
     };
-    if text.len() != 2 * N {
-        return None;
-    }
     let mut bytes = [0; N];
+    let mut seen = 0;
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        seen |= high | low;
+        *byte = high << 4 | low;
     }
-    Some(bytes)
+    (text.len() == 2 * N && seen != NONE).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -145,6 +173,10 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
             "00-4bf92f3577b34da6a3ce929d0e0e47361-00f067aa0ba902b7-01",
             "0x-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-",
+            "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7-01",
+            "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x",
             "00-äbf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
         ] {
             assert_eq!(SpanContext::from_traceparent(header), None, "{header}");

@@ -1,4 +1,4 @@
-//! Spans that have ended and wait to be sent. They are encoded where they end: what it takes to build one is then freed by
+//! Spans that have ended and wait to be sent, one behind the other as they will be: what it took to build one is freed by
 //! the thread that took it, which is much cheaper than on another one, and nobody is woken for a span.
 
 use std::{
@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
 use super::{Span, encode, settings::Batching};
@@ -19,7 +20,8 @@ const SPARE: usize = 2;
 /// Encoded spans that go together.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) bytes: Vec<u8>,
+    /// Behind the room for what a request has in front of them.
+    pub(super) list: Vec<u8>,
     pub(super) spans: usize,
 }
 
@@ -37,6 +39,8 @@ pub(super) struct Pending {
     /// Rings when there is something again, and when somebody waits for all of it.
     bell: Notify,
     batching: Batching,
+    /// What is left free in front of each list.
+    room: usize,
 }
 
 #[derive(Debug, Default)]
@@ -52,12 +56,16 @@ struct State {
 }
 
 impl Pending {
-    pub(super) fn new(batching: Batching) -> Self {
-        Self { state: Mutex::default(), bell: Notify::new(), batching }
+    pub(super) fn new(batching: Batching, room: usize) -> Self {
+        Self { state: Mutex::default(), bell: Notify::new(), batching, room }
     }
 
-    /// False when too many wait: it is left out. Never waits for more than another span being written.
-    pub(super) fn add(&self, span: &Span) -> bool {
+    /// False when too many wait: it is left out. Never waits for more than another span being copied.
+    pub(super) fn add(&self, span: Span) -> bool {
+        span.encoded(|fields| self.add_encoded(fields))
+    }
+
+    fn add_encoded(&self, fields: &[u8]) -> bool {
         let mut state = self.state();
         if state.spans >= self.batching.queue {
             return false;
@@ -65,9 +73,10 @@ impl Pending {
         let is_first = state.open.spans == 0;
         if is_first {
             state.since = Some(Instant::now());
-            state.open.bytes = state.spare.pop().unwrap_or_default();
+            state.open.list = state.spare.pop().unwrap_or_default();
+            state.open.list.resize(self.room, 0);
         }
-        encode::span(&mut state.open.bytes, span);
+        encode::span(&mut state.open.list, fields);
         state.open.spans += 1;
         state.spans += 1;
         if state.open.spans >= self.batching.batch {
@@ -100,12 +109,13 @@ impl Pending {
         self.bell.notify_one();
     }
 
-    /// The room of a batch that was sent.
-    pub(super) fn give_back(&self, mut batch: Batch) {
-        batch.bytes.clear();
+    /// The memory of a batch that was sent, unless somebody still looks at it.
+    pub(super) fn give_back(&self, request: Bytes) {
+        let Ok(mut emptied) = request.try_into_mut() else { return };
+        emptied.clear();
         let mut state = self.state();
         if state.spare.len() < SPARE {
-            state.spare.push(batch.bytes);
+            state.spare.push(emptied.into());
         }
     }
 
@@ -162,17 +172,18 @@ mod tests {
 
     fn span() -> Span {
         let context = SpanContext { trace: TraceId::random(), span: SpanId::random(), sampled: true };
-        Span::new(context, Kind::Internal, "x", SystemTime::now()).until(UNIX_EPOCH)
+        Span::new(context, Kind::Internal, ["x"], SystemTime::now()).until(UNIX_EPOCH)
     }
 
     fn pending(delay: Duration) -> Arc<Pending> {
-        Arc::new(Pending::new(Batching { delay, queue: 5, batch: 2 }))
+        Arc::new(Pending::new(Batching { delay, queue: 5, batch: 2 }, 10))
     }
 
     async fn spans(pending: &Pending) -> usize {
         match pending.next().await {
             Some(Next::Batch(batch)) => {
-                assert!(!batch.bytes.is_empty());
+                assert!(batch.list[..10] == [0; 10] && batch.list.len() > 10 + 40 * batch.spans);
+                pending.give_back(Bytes::from(batch.list));
                 batch.spans
             }
             other => panic!("{other:?}"),
@@ -182,10 +193,10 @@ mod tests {
     #[tokio::test]
     async fn full_batches_come_at_once_and_too_many_spans_are_refused() {
         let pending = pending(Duration::from_secs(600));
-        let taken = (0..7).filter(|_| pending.add(&span())).count();
+        let taken = (0..7).filter(|_| pending.add(span())).count();
         assert_eq!(taken, 5);
         assert_eq!((spans(&pending).await, spans(&pending).await), (2, 2));
-        assert!(pending.add(&span()), "there is room again");
+        assert!(pending.add(span()), "there is room again");
         assert_eq!(spans(&pending).await, 2, "the fifth and the new one");
     }
 
@@ -196,7 +207,7 @@ mod tests {
         let waiting = tokio::spawn(async move { spans(&waiting).await });
         tokio::time::sleep(Duration::from_millis(5)).await;
         let began = Instant::now();
-        pending.add(&span());
+        pending.add(span());
         assert_eq!(waiting.await.unwrap(), 1);
         assert!(began.elapsed() >= Duration::from_millis(30));
     }
@@ -205,10 +216,10 @@ mod tests {
     async fn a_flush_comes_after_what_was_there_and_the_end_after_everything() {
         let pending = pending(Duration::from_secs(600));
         for _ in 0..3 {
-            pending.add(&span());
+            pending.add(span());
         }
         let flushed = pending.flush();
-        pending.add(&span());
+        pending.add(span());
         pending.close();
         assert_eq!((spans(&pending).await, spans(&pending).await), (2, 1));
         match pending.next().await {

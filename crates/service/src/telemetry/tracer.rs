@@ -61,16 +61,12 @@ impl Telemetry {
         }
         let Some(endpoint) = &settings.endpoint else { return Ok(Self { tracer: Tracer::off() }) };
         let exporter = Exporter::new(endpoint)?;
-        let pending = Arc::new(Pending::new(settings.batching));
+
         let dropped = counters.dropped.clone();
         let resource = resource(settings.service_name.as_deref(), &settings.attributes, service, version);
-        let batcher = Batcher {
-            pending: Arc::clone(&pending),
-            exporter,
-            envelope: Envelope::new(&resource),
-            counters,
-            failing: false,
-        };
+        let envelope = Envelope::new(&resource, endpoint.protocol);
+        let pending = Arc::new(Pending::new(settings.batching, envelope.room()));
+        let batcher = Batcher { pending: Arc::clone(&pending), exporter, envelope, counters, failing: false };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new()
             .name("telemetry".to_owned())
@@ -140,20 +136,18 @@ impl Tracer {
     }
 
     /// Takes a span, if its trace is sampled. Never waits: when too many wait already, it is dropped and counted.
-    #[expect(clippy::needless_pass_by_value, reason = "a span that is written down is over")]
     pub fn record(&self, span: Span) {
-        if let Some(inner) = self.0.as_ref().filter(|_| span.context.sampled) {
-            inner.take(&span);
+        if let Some(inner) = self.0.as_ref().filter(|_| span.is_sampled()) {
+            inner.take(span);
         }
     }
 
     /// Takes a span that tells of a failure also when its trace is not sampled, so that failures can be found; a few in
     /// a second only.
-    #[expect(clippy::needless_pass_by_value, reason = "a span that is written down is over")]
     pub fn record_failure(&self, span: Span) {
         let Some(inner) = &self.0 else { return };
-        if span.context.sampled || (inner.sampler.wants_failures() && inner.has_room_for_failure()) {
-            inner.take(&span);
+        if span.is_sampled() || (inner.sampler.wants_failures() && inner.has_room_for_failure()) {
+            inner.take(span);
         }
     }
 }
@@ -165,7 +159,7 @@ impl Drop for Inner {
 }
 
 impl Inner {
-    fn take(&self, span: &Span) {
+    fn take(&self, span: Span) {
         if !self.pending.add(span) {
             self.dropped.inc();
         }

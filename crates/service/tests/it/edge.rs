@@ -9,13 +9,13 @@ use poem::{
 use poem_openapi::{ApiResponse, OpenApi, OpenApiService, param, payload::Json};
 use serde_json::Value;
 use service::{
-    http::{Edge, Problem, RequestId, Routes},
+    http::{Edge, Problem, RequestFacts, Routes},
     metrics::Metrics,
 };
 
 #[handler]
 fn who(request: &poem::Request) -> String {
-    request.data::<RequestId>().map(ToString::to_string).unwrap_or_default()
+    RequestFacts::of(request).map(|facts| facts.id().to_string()).unwrap_or_default()
 }
 
 #[handler]

@@ -9,7 +9,7 @@ use poem_openapi::{
     payload::Json,
     types::Example,
 };
-use service::http::{Problem, RequestTrace};
+use service::http::{Problem, RequestFacts};
 
 use super::{
     contact::identifier,
@@ -237,7 +237,7 @@ impl MessagesApi {
 
 /// By the trace of the call, and so by that of whoever called.
 fn traced(request: &Request) -> Option<Trace> {
-    let context = request.data::<RequestTrace>()?.context;
+    let context = RequestFacts::of(request)?.trace()?.context;
     context.sampled.then(|| Trace::brought_by(context, 1))
 }
 

@@ -1,6 +1,6 @@
 //! The span of a request that is served.
 
-use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use poem::{
     Request, Response,
@@ -9,7 +9,7 @@ use poem::{
 
 use crate::{
     metrics::method_label,
-    telemetry::{Kind, Span, SpanContext, TraceId, Tracer, semconv},
+    telemetry::{Attributes, Kind, Span, SpanContext, TraceId, Tracer, semconv},
 };
 
 const TRACEPARENT: &str = "traceparent";
@@ -36,24 +36,21 @@ pub enum Trust {
 
 /// Where requests come in, as spans say it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Place {
-    /// None where all addresses of the machine are listened on.
-    address: Option<Arc<str>>,
-    port: Option<u16>,
-}
+pub(super) struct Place(Attributes);
 
 impl Place {
     pub(super) fn at(address: SocketAddr) -> Self {
-        let ip = address.ip();
-        Self {
-            address: (!ip.is_unspecified()).then(|| Arc::from(ip.to_string())),
-            port: Some(address.port()),
-        }
+        // None where all addresses of the machine are listened on.
+        let ip = Some(address.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string());
+        Self(
+            Attributes::default()
+                .with_some(semconv::SERVER_ADDRESS, ip.as_ref())
+                .with(semconv::SERVER_PORT, address.port()),
+        )
     }
 }
 
-/// The span of the request that a handler answers; find it with `request.data::<RequestTrace>()`. Absent when traces
-/// are off.
+/// The span of the request that a handler answers.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestTrace {
     /// The span, to begin others under.
@@ -89,10 +86,17 @@ impl RequestTrace {
         self.context.sampled.then(|| tracing::field::display(self.context.trace))
     }
 
-    /// The trace's id, if it can be found by it.
+    /// The same for the line of an answer.
+    pub(super) fn told_id(&self, status: StatusCode) -> Option<tracing::field::DisplayValue<TraceId>> {
+        self.is_told(status).then(|| tracing::field::display(self.context.trace))
+    }
+
+    /// The trace's id as a header, if it can be found by it. Whoever goes on with a trace of its own knows the id, and is
+    /// reminded of it when something went wrong only.
     pub(super) fn id(&self, status: StatusCode) -> Option<HeaderValue> {
+        let is_known = self.caller.is_some() && status.is_success();
         let id = || HeaderValue::try_from(self.context.trace.to_string()).ok();
-        if self.is_told(status) { id() } else { None }
+        if self.is_told(status) && !is_known { id() } else { None }
     }
 
     /// `template` is that of the path; None when nothing serves it.
@@ -109,9 +113,9 @@ impl RequestTrace {
             return;
         }
         let method = method_label(method);
-        let name: Cow<'static, str> = match template {
-            Some(template) => format!("{method} {template}").into(),
-            None => method.into(),
+        let name = match template {
+            Some(template) => [method, " ", template],
+            None => [method, "", ""],
         };
         let span = Span::new(self.context, Kind::Server, name, self.start)
             .child_of(self.caller.map(|caller| caller.span))
@@ -119,12 +123,11 @@ impl RequestTrace {
             .with(semconv::URL_SCHEME, "http")
             .with_some(semconv::URL_PATH, template)
             .with_some(semconv::HTTP_ROUTE, template)
-            .with_some(semconv::SERVER_ADDRESS, place.address.as_ref())
-            .with_some(semconv::SERVER_PORT, place.port)
+            .with_all(&place.0)
             .with_some(semconv::NETWORK_PROTOCOL_VERSION, self.version)
             .with(semconv::HTTP_RESPONSE_STATUS_CODE, status.as_u16());
         if status.is_server_error() {
-            tracer.record_failure(span.failed(status.as_str().to_owned()));
+            tracer.record_failure(span.failed(status.as_str()));
         } else {
             tracer.record(span);
         }
