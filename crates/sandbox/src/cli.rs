@@ -1,6 +1,7 @@
 //! The command line: which subcommand does what.
 
 mod chaos;
+mod compare;
 mod load;
 mod observe;
 mod peak;
@@ -35,6 +36,8 @@ enum Command {
     Run(run::RunArguments),
     /// Send messages at a rate and account for each; exit code 1 when anything was lost, duplicated or reordered
     Load(load::LoadArguments),
+    /// What being watched costs: two loads side by side, one with metrics scraped and traces sent, taking turns
+    Compare(compare::CompareArguments),
     /// The peak that Meta says to be ready for: ten statuses for each message, in batches; acknowledged how fast
     Peak(peak::PeakArguments),
     /// Kill, starve and disconnect the routers, and prove that nothing was lost; exit code 1 when something was
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::main(arguments),
         Command::Load(arguments) => load::main(&arguments),
+        Command::Compare(arguments) => compare::main(&arguments),
         Command::Peak(arguments) => peak::main(&arguments),
         Command::Chaos(arguments) => chaos::main(&arguments),
         Command::Observe(arguments) => observe::main(&arguments),

@@ -4,6 +4,7 @@
 pub mod chaos;
 pub mod cli;
 mod collector;
+pub mod compare;
 pub mod load;
 pub mod observe;
 pub mod postgres;

@@ -34,7 +34,7 @@ pub(super) struct LoadArguments {
     #[arg(long, conflicts_with = "statuses")]
     no_statuses: bool,
     /// As where everything is watched: traces of this share of the messages, 0 to 1, go to a collector that throws them
-    /// away, and metrics are scraped every 2 s
+    /// away, and metrics are scraped every 5 s
     #[arg(long, value_name = "SHARE")]
     traces: Option<f64>,
     /// What is put under load

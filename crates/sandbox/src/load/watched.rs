@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use crate::{collector::Collector, stack::StackBuilder};
 
 /// Prometheus asks every 15 to 60 s as a rule; more often here, so that a short run has some.
-const SCRAPE_EVERY: Duration = Duration::from_secs(2);
+const SCRAPE_EVERY: Duration = Duration::from_secs(5);
 
 /// Whoever watches a run: a collector that throws away what it gets, and a Prometheus that does.
 #[derive(Debug)]
